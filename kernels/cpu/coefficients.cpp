@@ -1,0 +1,197 @@
+#include "coefficients.h"
+
+#include <jerror.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "error.h"
+
+namespace jpegrt {
+namespace {
+
+constexpr uint64_t kDefaultMaxPixels = uint64_t{1} << 28;
+
+// A progressive file may revisit every coefficient in each of its scans, so a few kilobytes of scans
+// can keep a decoder busy for hours. Encoders write about ten.
+constexpr unsigned kMaxScans = 500;
+
+uint32_t CeilDivide(uint64_t a, uint64_t b) { return static_cast<uint32_t>((a + b - 1) / b); }
+
+jpegrt_colour ColourOf(const jpeg_decompress_struct& decoder) {
+  switch (decoder.jpeg_color_space) {
+    case JCS_GRAYSCALE: return JPEGRT_COLOUR_GREY;
+    case JCS_YCbCr: return JPEGRT_COLOUR_YCBCR;
+    case JCS_RGB: return JPEGRT_COLOUR_RGB;
+    case JCS_CMYK:
+    case JCS_YCCK:
+      throw Error(JPEGRT_ERR_UNSUPPORTED,
+                  "CMYK JPEGs are not supported yet: convert it to RGB first");
+    default:
+      throw Error(JPEGRT_ERR_UNSUPPORTED,
+                  "JPEGs with " + std::to_string(decoder.num_components) +
+                      " components of unknown colour are not supported: only grey, YCbCr and RGB");
+  }
+}
+
+}  // namespace
+
+Coefficients::Coefficients() {
+  std::memset(&decoder_, 0, sizeof decoder_);
+  decoder_.err = jpeg_std_error(&errors_.base);
+  errors_.base.error_exit = ErrorExit;
+  errors_.base.emit_message = EmitMessage;
+  errors_.base.output_message = OutputMessage;
+  if (setjmp(errors_.jump)) {
+    jpeg_destroy_decompress(&decoder_);
+    throw std::bad_alloc();  // the only thing that can go wrong while creating
+  }
+  jpeg_create_decompress(&decoder_);
+  arrays_.Install(&decoder_);
+  progress_ = {};
+  progress_.progress_monitor = Progress;
+  decoder_.progress = &progress_;
+}
+
+Coefficients::~Coefficients() { jpeg_destroy_decompress(&decoder_); }
+
+void Coefficients::ErrorExit(j_common_ptr decoder) {
+  std::longjmp(reinterpret_cast<ErrorManager*>(decoder->err)->jump, 1);
+}
+
+void Coefficients::EmitMessage(j_common_ptr decoder, int level) {
+  if (level >= 0) return;  // a trace
+  auto* errors = reinterpret_cast<ErrorManager*>(decoder->err);
+  if (errors->base.num_warnings++ == 0) errors->base.format_message(decoder, errors->first_warning);
+  (errors->base.msg_code == JWRN_JPEG_EOF ? errors->missing_end : errors->damaged) = true;
+}
+
+void Coefficients::Progress(j_common_ptr decoder) {
+  auto* errors = reinterpret_cast<ErrorManager*>(decoder->err);
+  const auto* self = reinterpret_cast<j_decompress_ptr>(decoder);
+  if (static_cast<unsigned>(self->input_scan_number) <= errors->scans_allowed) return;
+  errors->out_of_scans = true;
+  std::longjmp(errors->jump, 1);
+}
+
+// No object with a destructor may live in the two functions below: libjpeg's errors jump over them.
+
+bool Coefficients::ParseHeader(const uint8_t* bytes, size_t size) {
+  if (setjmp(errors_.jump)) return false;
+  jpeg_abort_decompress(&decoder_);
+  arrays_.Reset();
+  jpeg_mem_src(&decoder_, bytes, static_cast<unsigned long>(size));
+  jpeg_read_header(&decoder_, TRUE);
+  return true;
+}
+
+bool Coefficients::DecodeEntropy() {
+  if (setjmp(errors_.jump)) return false;
+  return jpeg_read_coefficients(&decoder_) != nullptr;
+}
+
+void Coefficients::ThrowLibjpegError() {
+  if (errors_.out_of_scans)
+    throw Error(JPEGRT_ERR_UNSUPPORTED,
+                "more than " + std::to_string(kMaxScans) + " scans: refused as an attack");
+  char text[JMSG_LENGTH_MAX];
+  errors_.base.format_message(reinterpret_cast<j_common_ptr>(&decoder_), text);
+  const std::string message = std::string("libjpeg: ") + text;
+  switch (errors_.base.msg_code) {
+    case JERR_OUT_OF_MEMORY: throw std::bad_alloc();
+    case JERR_BAD_PRECISION:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_ARITH_NOTIMPL:
+    case JERR_NOT_COMPILED:
+    case JERR_NOTIMPL:
+    case JERR_COMPONENT_COUNT: throw Error(JPEGRT_ERR_UNSUPPORTED, message);
+    default: throw Error(JPEGRT_ERR_DAMAGED, "damaged JPEG (" + message + ")");
+  }
+}
+
+jpegrt_image Coefficients::Geometry(const jpegrt_read_options& options) const {
+  const uint64_t max_pixels = options.max_pixels ? options.max_pixels : kDefaultMaxPixels;
+  const uint64_t pixels = static_cast<uint64_t>(decoder_.image_width) * decoder_.image_height;
+  if (pixels > max_pixels)
+    throw Error(JPEGRT_ERR_TOO_LARGE, std::to_string(decoder_.image_width) + "x" +
+                                          std::to_string(decoder_.image_height) +
+                                          " pixels are more than the limit of " +
+                                          std::to_string(max_pixels));
+  jpegrt_image image = {};
+  image.colour = ColourOf(decoder_);
+  image.width = decoder_.image_width;
+  image.height = decoder_.image_height;
+  image.components = static_cast<uint32_t>(decoder_.num_components);
+  image.coding = decoder_.progressive_mode ? JPEGRT_CODING_PROGRESSIVE : JPEGRT_CODING_SEQUENTIAL;
+  image.arithmetic = decoder_.arith_code ? 1 : 0;
+  image.restart_interval = decoder_.restart_interval;
+
+  uint32_t max_h = 1, max_v = 1;
+  for (uint32_t c = 0; c < image.components; ++c) {
+    max_h = std::max(max_h, static_cast<uint32_t>(decoder_.comp_info[c].h_samp_factor));
+    max_v = std::max(max_v, static_cast<uint32_t>(decoder_.comp_info[c].v_samp_factor));
+  }
+  for (uint32_t c = 0; c < image.components; ++c) {
+    jpegrt_component& component = image.component[c];
+    component.h = static_cast<uint32_t>(decoder_.comp_info[c].h_samp_factor);
+    component.v = static_cast<uint32_t>(decoder_.comp_info[c].v_samp_factor);
+    if (max_h % component.h || max_v % component.v)
+      throw Error(JPEGRT_ERR_UNSUPPORTED,
+                  "sampling factors with a ratio that is not whole (" +
+                      std::to_string(component.h) + "x" + std::to_string(component.v) + " of " +
+                      std::to_string(max_h) + "x" + std::to_string(max_v) +
+                      ") are not supported");
+    component.width = CeilDivide(uint64_t{image.width} * component.h, max_h);
+    component.height = CeilDivide(uint64_t{image.height} * component.v, max_v);
+    component.blocks.columns = CeilDivide(component.width, 8);
+    component.blocks.rows = CeilDivide(component.height, 8);
+    component.blocks.stride = component.blocks.columns;
+  }
+  return image;
+}
+
+void Coefficients::RefuseDamage(const jpegrt_read_options& options) const {
+  if (options.allow_damaged) return;
+  // Without its end marker a sequential file whose every block was decoded has lost nothing; a
+  // progressive one may have lost whole scans.
+  const bool lost_something =
+      errors_.damaged || (errors_.missing_end && decoder_.progressive_mode);
+  if (lost_something)
+    throw Error(JPEGRT_ERR_DAMAGED,
+                std::string("damaged JPEG (libjpeg: ") + errors_.first_warning + ")");
+}
+
+jpegrt_image Coefficients::ReadHeader(const uint8_t* bytes, size_t size,
+                                      const jpegrt_read_options& options) {
+  if (size == 0) throw Error(JPEGRT_ERR_NOT_JPEG, "the file is empty");
+  if (size < 2 || bytes[0] != 0xFF || bytes[1] != 0xD8)
+    throw Error(JPEGRT_ERR_NOT_JPEG, "not a JPEG: it does not begin with the bytes FF D8");
+  errors_.scans_allowed = kMaxScans;
+  errors_.out_of_scans = errors_.missing_end = errors_.damaged = false;
+  errors_.base.num_warnings = 0;
+  if (!ParseHeader(bytes, size)) ThrowLibjpegError();
+  return Geometry(options);
+}
+
+jpegrt_image Coefficients::Read(const uint8_t* bytes, size_t size,
+                                const jpegrt_read_options& options) {
+  jpegrt_image image = ReadHeader(bytes, size, options);
+  if (!DecodeEntropy()) ThrowLibjpegError();
+  RefuseDamage(options);
+  for (uint32_t c = 0; c < image.components; ++c) {
+    const JQUANT_TBL* table = decoder_.comp_info[c].quant_table;
+    if (!table)  // no scan had this component
+      throw Error(JPEGRT_ERR_DAMAGED,
+                  "damaged JPEG (no data for component " + std::to_string(c + 1) + ")");
+    std::memcpy(tables_[c], table->quantval, sizeof tables_[c]);
+    jpegrt_blocks& blocks = image.component[c].blocks;
+    blocks.data = arrays_.Blocks(static_cast<int>(c));
+    blocks.table = tables_[c];
+    blocks.stride = arrays_.Columns(static_cast<int>(c));
+  }
+  image.warnings = static_cast<uint32_t>(errors_.base.num_warnings);
+  return image;
+}
+
+}  // namespace jpegrt

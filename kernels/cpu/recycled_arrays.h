@@ -1,0 +1,64 @@
+// Coefficient memory that outlives an image.
+//
+// libjpeg keeps coefficients in "virtual block arrays" that it allocates anew for every image; on
+// large images the page faults cost more than the decoding. The arrays' three methods in
+// jpeg_memory_mgr are public and their type is opaque to libjpeg's decoder, so we hand it arrays of
+// our own: one contiguous buffer per component, kept from image to image.
+#pragma once
+
+#include <cstdio>
+// jpeglib.h needs <cstdio> before it
+#include <jpeglib.h>
+
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "jpegrt.h"
+
+namespace jpegrt {
+
+class RecycledArrays {
+ public:
+  // Replaces the block array methods of `decoder`, whose client_data it takes. Both must outlive
+  // every image read.
+  void Install(jpeg_decompress_struct* decoder);
+
+  // Forgets the arrays of the last image, keeps their memory.
+  void Reset() { in_use_ = 0; }
+
+  // Zeroes whatever the decoder never reached and returns array `index`, in the order requested.
+  JCOEF* Blocks(int index);
+  JDIMENSION Columns(int index) const { return arrays_[index].columns; }
+
+ private:
+  struct Free {
+    void operator()(JBLOCK* blocks) const { std::free(blocks); }
+  };
+
+  struct Array {
+    std::unique_ptr<JBLOCK[], Free> blocks;
+    size_t capacity = 0;  // blocks
+    JDIMENSION rows = 0, columns = 0;
+    JDIMENSION zeroed_rows = 0;  // done as the decoder advances, while the rows are in cache anyway
+    std::vector<JBLOCKROW> row_pointers;
+
+    void Reserve();
+    void ZeroUpTo(JDIMENSION row);
+  };
+
+  static RecycledArrays* Of(j_common_ptr decoder) {
+    return static_cast<RecycledArrays*>(decoder->client_data);
+  }
+  static jvirt_barray_ptr Request(j_common_ptr decoder, int pool, boolean pre_zero,
+                                  JDIMENSION columns, JDIMENSION rows, JDIMENSION max_access);
+  static void Realize(j_common_ptr decoder);
+  static JBLOCKARRAY Access(j_common_ptr decoder, jvirt_barray_ptr array, JDIMENSION first_row,
+                            JDIMENSION rows, boolean writable);
+
+  Array arrays_[JPEGRT_MAX_COMPONENTS];
+  int in_use_ = 0;
+  void (*realize_sample_arrays_)(j_common_ptr) = nullptr;
+};
+
+}  // namespace jpegrt

@@ -1,0 +1,90 @@
+// The pipeline: coefficients -> the network's tensors -> engine -> pixels.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coefficients.h"
+#include "jpegrt.h"
+#include "pixels.h"
+#include "thread_pool.h"
+#include "unpack.h"
+
+namespace jpegrt {
+
+// Memory that grows and is kept from image to image; its content is whatever was there.
+template <typename T>
+class Buffer {
+ public:
+  T* Reserve(size_t count) {
+    if (count > capacity_) {
+      data_.reset();
+      data_.reset(new T[count]);
+      capacity_ = count;
+    }
+    return data_.get();
+  }
+
+ private:
+  std::unique_ptr<T[]> data_;
+  size_t capacity_ = 0;
+};
+
+class Session {
+ public:
+  Session(const jpegrt_session_options& options, const jpegrt_model* model,
+          const jpegrt_engine* engine);
+
+  const jpegrt_image& Read(const uint8_t* bytes, size_t size);
+  void Restore(uint8_t* pixels, size_t row_stride);
+  const jpegrt_timings& timings() const { return timings_; }
+
+ private:
+  struct Graph {
+    std::string name;
+    uint32_t components, chroma_h, chroma_v;
+  };
+
+  // The cells that hold one image: planes of rows x columns.
+  struct Grid {
+    size_t rows, columns;
+    size_t plane() const { return rows * columns; }
+  };
+
+  void DecodePlainly(uint8_t* pixels, size_t row_stride);
+  void RestoreWithModel(uint8_t* pixels, size_t row_stride);
+  // Into `restored`: each component's cell_px^2 planes of full-resolution cells, one after another.
+  void RestoreTogether(const Graph& graph, const Grid& grid, float* restored);
+  void RestoreAlone(const Grid& grid, float* restored);
+
+  const Graph* GraphFor(uint32_t chroma_h, uint32_t chroma_v) const;
+  const Graph& GreyGraph() const;
+  Grid PaddedGrid() const;
+  void Samples(uint32_t component, uint8_t* samples);
+  // The component's cells, straight from its blocks if it is sampled as expected (pixels per sample,
+  // across and down), else upsampled to full resolution first.
+  void Cells(uint32_t component, CellSize cell, CellSize sampling, const Grid& grid, float* cells);
+  void UpsampledCells(uint32_t component, const Grid& grid, float* cells);
+  void Run(const Graph& graph, const std::vector<jpegrt_tensor>& inputs,
+           const std::vector<jpegrt_tensor>& outputs);
+
+  jpegrt_read_options read_options_;
+  uint32_t cell_px_ = 0;
+  float scale_ = 1;
+  std::vector<Graph> graphs_;
+  std::unique_ptr<const jpegrt_engine> engine_;
+
+  Coefficients coefficients_;
+  ThreadPool threads_;
+  jpegrt_image image_ = {};
+  bool has_image_ = false;
+  uint32_t max_h_ = 1, max_v_ = 1;
+  jpegrt_timings timings_ = {};
+
+  Buffer<uint8_t> samples_[JPEGRT_MAX_COMPONENTS];
+  Buffer<float> inputs_, outputs_;
+};
+
+}  // namespace jpegrt

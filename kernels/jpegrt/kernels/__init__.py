@@ -1,0 +1,39 @@
+"""The native core: JPEG coefficients, the kernels that unpack them, and the pipeline."""
+
+from jpegrt.kernels._native import NativeError, Status
+from jpegrt.kernels.coefficients import (
+    CoefficientReader,
+    Coding,
+    Colour,
+    Component,
+    JpegImage,
+    read_coefficients,
+)
+from jpegrt.kernels.pipeline import Engine, GraphSpec, ModelSpec, Pipeline, Tensors, Timings
+from jpegrt.kernels.unpack import (
+    cells_from_blocks,
+    coefficient_plane_from_blocks,
+    samples_from_blocks,
+    spectrum_from_blocks,
+)
+
+__all__ = [
+    "CoefficientReader",
+    "Coding",
+    "Colour",
+    "Component",
+    "Engine",
+    "GraphSpec",
+    "JpegImage",
+    "ModelSpec",
+    "NativeError",
+    "Pipeline",
+    "Status",
+    "Tensors",
+    "Timings",
+    "cells_from_blocks",
+    "coefficient_plane_from_blocks",
+    "read_coefficients",
+    "samples_from_blocks",
+    "spectrum_from_blocks",
+]

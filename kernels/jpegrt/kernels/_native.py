@@ -1,0 +1,226 @@
+"""Loads the shared library and declares its types and prototypes: the only ctypes in the project.
+
+The names and their order are those of jpegrt.h, which documents them.
+"""
+
+import ctypes as ct
+import os
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+_NAME = {"win32": "jpegrt.dll", "darwin": "libjpegrt.dylib"}.get(sys.platform, "libjpegrt.so")
+
+MAX_COMPONENTS = 4
+MAX_RANK = 4
+
+
+class Status(IntEnum):
+    OK = 0
+    INVALID_ARGUMENT = 1
+    NO_MEMORY = 2
+    NOT_JPEG = 3
+    DAMAGED = 4
+    UNSUPPORTED = 5
+    TOO_LARGE = 6
+    ENGINE = 7
+    INTERNAL = 8
+
+
+class Blocks(ct.Structure):
+    _fields_ = (
+        ("data", ct.c_void_p),
+        ("table", ct.c_void_p),
+        ("rows", ct.c_uint32),
+        ("columns", ct.c_uint32),
+        ("stride", ct.c_uint32),
+    )
+
+
+class Component(ct.Structure):
+    _fields_ = (
+        ("blocks", Blocks),
+        ("width", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("h", ct.c_uint32),
+        ("v", ct.c_uint32),
+    )
+
+
+class Image(ct.Structure):
+    _fields_ = (
+        ("width", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("components", ct.c_uint32),
+        ("colour", ct.c_int),
+        ("coding", ct.c_int),
+        ("arithmetic", ct.c_uint32),
+        ("restart_interval", ct.c_uint32),
+        ("warnings", ct.c_uint32),
+        ("component", Component * MAX_COMPONENTS),
+    )
+
+
+class ReadOptions(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("allow_damaged", ct.c_uint32),
+        ("max_pixels", ct.c_uint64),
+    )
+
+
+class Tensor(ct.Structure):
+    _fields_ = (
+        ("name", ct.c_char_p),
+        ("data", ct.c_void_p),
+        ("dtype", ct.c_int),
+        ("device", ct.c_int),
+        ("rank", ct.c_uint32),
+        ("shape", ct.c_int64 * MAX_RANK),
+    )
+
+
+EngineRun = ct.CFUNCTYPE(
+    ct.c_int,
+    ct.c_void_p,
+    ct.c_char_p,
+    ct.POINTER(Tensor),
+    ct.c_size_t,
+    ct.POINTER(Tensor),
+    ct.c_size_t,
+    ct.c_void_p,
+    ct.POINTER(ct.c_char),
+    ct.c_size_t,
+)
+EngineDestroy = ct.CFUNCTYPE(None, ct.c_void_p)
+
+
+class Engine(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("user", ct.c_void_p),
+        ("run", EngineRun),
+        ("destroy", EngineDestroy),
+    )
+
+
+class Graph(ct.Structure):
+    _fields_ = (
+        ("name", ct.c_char_p),
+        ("components", ct.c_uint32),
+        ("chroma_h", ct.c_uint32),
+        ("chroma_v", ct.c_uint32),
+    )
+
+
+class Model(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("cell_px", ct.c_uint32),
+        ("scale", ct.c_float),
+        ("n_graphs", ct.c_uint32),
+        ("graphs", ct.POINTER(Graph)),
+    )
+
+
+class SessionOptions(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("threads", ct.c_uint32),
+        ("read", ReadOptions),
+    )
+
+
+class Timings(ct.Structure):
+    _fields_ = (
+        ("entropy_decode_ms", ct.c_double),
+        ("unpack_ms", ct.c_double),
+        ("network_ms", ct.c_double),
+        ("pixels_ms", ct.c_double),
+    )
+
+
+_HANDLE = ct.c_void_p
+_HANDLE_OUT = ct.POINTER(ct.c_void_p)
+_BLOCKS = ct.POINTER(Blocks)
+_IMAGE_OUT = ct.POINTER(Image)
+
+# name -> (result, parameters), in the order of jpegrt.h; tests/test_abi.py compares the two.
+PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
+    "jpegrt_version": (ct.c_uint32, []),
+    "jpegrt_libjpeg_version": (ct.c_char_p, []),
+    "jpegrt_spectrum_from_blocks": (ct.c_int, [_BLOCKS, ct.c_float, ct.c_void_p]),
+    "jpegrt_coefficient_plane_from_blocks": (ct.c_int, [_BLOCKS, ct.c_float, ct.c_void_p]),
+    "jpegrt_cells_from_blocks": (
+        ct.c_int,
+        [_BLOCKS, ct.c_uint32, ct.c_uint32, ct.c_float, ct.c_void_p],
+    ),
+    "jpegrt_samples_from_blocks": (ct.c_int, [_BLOCKS, ct.c_void_p]),
+    "jpegrt_coefficients_create": (ct.c_int, [_HANDLE_OUT]),
+    "jpegrt_coefficients_destroy": (None, [_HANDLE]),
+    "jpegrt_coefficients_message": (ct.c_char_p, [_HANDLE]),
+    "jpegrt_coefficients_read_header": (
+        ct.c_int,
+        [_HANDLE, ct.c_char_p, ct.c_size_t, ct.POINTER(ReadOptions), _IMAGE_OUT],
+    ),
+    "jpegrt_coefficients_read": (
+        ct.c_int,
+        [_HANDLE, ct.c_char_p, ct.c_size_t, ct.POINTER(ReadOptions), _IMAGE_OUT],
+    ),
+    "jpegrt_session_create": (
+        ct.c_int,
+        [ct.POINTER(SessionOptions), ct.POINTER(Model), ct.POINTER(Engine), _HANDLE_OUT],
+    ),
+    "jpegrt_session_destroy": (None, [_HANDLE]),
+    "jpegrt_session_message": (ct.c_char_p, [_HANDLE]),
+    "jpegrt_session_read": (ct.c_int, [_HANDLE, ct.c_char_p, ct.c_size_t, _IMAGE_OUT]),
+    "jpegrt_session_restore": (ct.c_int, [_HANDLE, ct.c_void_p, ct.c_size_t]),
+    "jpegrt_session_timings": (ct.c_int, [_HANDLE, ct.POINTER(Timings)]),
+}
+
+
+class NativeError(RuntimeError):
+    """A call into the native library failed; `status` says how, the text says why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = Status(status)
+
+
+def _open() -> ct.CDLL:
+    if override := os.environ.get("JPEGRT_LIBRARY"):  # a sanitizer or work-in-progress build
+        return ct.CDLL(override)
+    # An editable install splits the package over two folders: sources and build products.
+    from jpegrt import kernels
+
+    for folder in kernels.__path__:
+        path = Path(folder) / _NAME
+        if path.exists():
+            return ct.CDLL(str(path))
+    raise ImportError(f"{_NAME} not found in {list(kernels.__path__)}; reinstall the package")
+
+
+lib = _open()
+for _name, (_result, _parameters) in PROTOTYPES.items():
+    _function = getattr(lib, _name)
+    _function.restype, _function.argtypes = _result, _parameters
+
+
+def pointer(array: NDArray[Any], dtype: DTypeLike, shape: tuple[int, ...]) -> int:
+    """The address of a C-contiguous array of exactly this dtype and shape, or a ValueError."""
+    if array.dtype != np.dtype(dtype) or array.shape != shape or not array.flags.c_contiguous:
+        raise ValueError(
+            f"need a C-contiguous {np.dtype(dtype)} array of shape {shape}, "
+            f"got {array.dtype} {array.shape}"
+        )
+    return array.ctypes.data
+
+
+def check(status: int, call: str) -> None:
+    """Raises NativeError for a call that has no handle to ask for a message."""
+    if status:
+        raise NativeError(status, f"{call}: {Status(status).name.lower().replace('_', ' ')}")

@@ -1,0 +1,189 @@
+"""The native session: JPEG bytes in, pixels out, an engine of the caller's in between."""
+
+import ctypes as ct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jpegrt.kernels import _native
+from jpegrt.kernels._native import NativeError, check, lib
+from jpegrt.kernels.coefficients import (
+    DEFAULT_MAX_PIXELS,
+    JpegImage,
+    image_from_native,
+    read_options,
+)
+
+Tensors = Mapping[str, NDArray[np.float32]]
+
+
+class Engine(Protocol):
+    """What runs a network. The contract of `jpegrt_engine` in jpegrt.h, in Python."""
+
+    def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+        """Runs one of the model's graphs: reads `inputs`, writes `outputs` in place.
+
+        Both are the pipeline's own memory, C-contiguous float32: keep no reference to them.
+        Called on the thread that called the session. What it raises is raised by the session.
+        """
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """One graph of a model: grey (components 1), or colour of one sampling (components 3).
+
+    chroma_h, chroma_v: luma samples per chroma sample, across and down.
+    """
+
+    name: str
+    components: int
+    chroma_h: int = 1
+    chroma_v: int = 1
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which tensors a model's graphs take: `jpegrt_model` in jpegrt.h."""
+
+    cell_px: int
+    scale: float
+    graphs: Sequence[GraphSpec]
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Milliseconds that each stage of one image took."""
+
+    entropy_decode_ms: float
+    unpack_ms: float
+    network_ms: float
+    pixels_ms: float
+
+    @property
+    def total_ms(self) -> float:
+        return self.entropy_decode_ms + self.unpack_ms + self.network_ms + self.pixels_ms
+
+
+class Pipeline:
+    """Restores one image after another, reusing its memory. One thread at a time.
+
+    Without a model and an engine it is a plain decoder whose pixels equal libjpeg's.
+    """
+
+    def __init__(
+        self,
+        model: ModelSpec | None = None,
+        engine: Engine | None = None,
+        *,
+        threads: int = 0,
+        allow_damaged: bool = False,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        """threads: for everything but the engine, 0 = one per core. The rest as for
+        `CoefficientReader.read`. Raises NativeError or ValueError."""
+        if threads < 0:
+            raise ValueError(f"threads must not be negative, got {threads}")
+        self._handle = ct.c_void_p()
+        self._shape: tuple[int, ...] = ()
+        self._error: BaseException | None = None
+        options = _native.SessionOptions(
+            ct.sizeof(_native.SessionOptions), threads, read_options(allow_damaged, max_pixels)
+        )
+        native_model = native_engine = None
+        if model is not None and engine is not None:
+            graphs = (_native.Graph * len(model.graphs))(
+                *(
+                    _native.Graph(g.name.encode(), g.components, g.chroma_h, g.chroma_v)
+                    for g in model.graphs
+                )
+            )
+            native_model = _native.Model(
+                ct.sizeof(_native.Model), model.cell_px, model.scale, len(graphs), graphs
+            )
+            # Kept: the native side calls it as long as the session lives.
+            self._callback = _native.EngineRun(self._callback_for(engine))
+            native_engine = _native.Engine(
+                ct.sizeof(_native.Engine), None, self._callback, _native.EngineDestroy()
+            )
+        status = lib.jpegrt_session_create(
+            ct.byref(options),
+            ct.byref(native_model) if native_model else None,
+            ct.byref(native_engine) if native_engine else None,
+            ct.byref(self._handle),
+        )
+        check(status, "jpegrt_session_create")
+
+    def __del__(self) -> None:
+        lib.jpegrt_session_destroy(self._handle)
+
+    def read(self, jpeg: bytes) -> tuple[int, ...]:
+        """Entropy-decodes; returns the shape of the pixels to come: (height, width[, 3])."""
+        self._read(jpeg)
+        return self._shape
+
+    def read_image(self, jpeg: bytes) -> JpegImage:
+        """Entropy-decodes; returns geometry, tables and a copy of the coefficients."""
+        return image_from_native(self._read(jpeg))
+
+    def restore(self, pixels: NDArray[np.uint8]) -> None:
+        """Writes the image last read into `pixels`, of the shape that `read` returned."""
+        if (
+            pixels.dtype != np.uint8
+            or not pixels.flags.c_contiguous
+            or pixels.shape != self._shape
+        ):
+            raise ValueError(
+                f"need a C-contiguous uint8 array of shape {self._shape}, "
+                f"got {pixels.dtype} {pixels.shape}"
+            )
+        row_stride = pixels.strides[0]
+        self._check(lib.jpegrt_session_restore(self._handle, pixels.ctypes.data, row_stride))
+
+    @property
+    def timings(self) -> Timings:
+        """Of the image last read and restored."""
+        timings = _native.Timings()
+        check(
+            lib.jpegrt_session_timings(self._handle, ct.byref(timings)), "jpegrt_session_timings"
+        )
+        return Timings(
+            timings.entropy_decode_ms, timings.unpack_ms, timings.network_ms, timings.pixels_ms
+        )
+
+    def _read(self, jpeg: bytes) -> _native.Image:
+        image = _native.Image()
+        self._check(lib.jpegrt_session_read(self._handle, jpeg, len(jpeg), ct.byref(image)))
+        channels = (image.components,) if image.components > 1 else ()
+        self._shape = (image.height, image.width, *channels)
+        return image
+
+    def _check(self, status: int) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        if status:
+            raise NativeError(status, lib.jpegrt_session_message(self._handle).decode())
+
+    def _callback_for(self, engine: Engine):  # type: ignore[no-untyped-def]
+        def run(_user, graph, inputs, n_inputs, outputs, n_outputs, _stream, _message, _size):  # type: ignore[no-untyped-def]
+            # An exception cannot cross C: it is kept, and raised again when the call returns.
+            try:
+                engine.run(graph.decode(), _arrays(inputs, n_inputs), _arrays(outputs, n_outputs))
+            except BaseException as error:
+                self._error = error
+                return 1
+            return 0
+
+        return run
+
+
+def _arrays(tensors, count: int) -> dict[str, NDArray[np.float32]]:  # type: ignore[no-untyped-def]
+    arrays = {}
+    for tensor in tensors[:count]:
+        shape = tuple(tensor.shape[: tensor.rank])
+        memory = (ct.c_float * int(np.prod(shape))).from_address(tensor.data)
+        arrays[tensor.name.decode()] = np.frombuffer(memory, np.float32).reshape(shape)
+    return arrays

@@ -1,0 +1,1 @@
+"""Sessions, bundles, engines and the command line. Never imports torch."""

@@ -1,0 +1,1 @@
+"""Networks, degradations, data and the training loop (needs torch: the extra `[train]`)."""

@@ -1,0 +1,23 @@
+"""Exponential moving average of a network's weights."""
+
+import copy
+
+import torch
+from torch import nn
+
+
+class WeightAverage:
+    """Keeps `network`: a copy whose weights follow those given to `update`.
+
+    The decay grows to its final value, so that the first steps are not averaged with the start.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).requires_grad_(False)
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        decay = min(self._decay, (step + 1) / (step + 10))
+        for mean, value in zip(self.network.parameters(), network.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)

@@ -1,0 +1,170 @@
+"""JPEG degradation of training patches, exactly as libjpeg makes it.
+
+A patch is encoded with Pillow (libjpeg-turbo) and read back as coefficients by our own reader, so
+what a network sees in training is what the runtime will hand it.
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from jpegrt.kernels import CoefficientReader, cells_from_blocks
+from jpegrt.training.networks.cellnet import SAMPLINGS
+
+# Recommendation T.81, Annex K.1: the tables that "quality" scales.
+_ANNEX_K_LUMA = (
+    "16 11 10 16 24 40 51 61 12 12 14 19 26 58 60 55 14 13 16 24 40 57 69 56 "
+    "14 17 22 29 51 87 80 62 18 22 37 56 68 109 103 77 24 35 55 64 81 104 113 92 "
+    "49 64 78 87 103 121 120 101 72 92 95 98 112 100 103 99"
+)
+_ANNEX_K_CHROMA = (
+    "17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 24 26 56 99 99 99 99 99 "
+    "47 66 99 99 99 99 99 99" + " 99" * 32
+)
+ANNEX_K = tuple(
+    np.array(text.split(), np.float64).reshape(8, 8) for text in (_ANNEX_K_LUMA, _ANNEX_K_CHROMA)
+)
+
+CELL_SCALE = 1 / 255
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """How patches are compressed.
+
+    quality: lowest and highest quality factor, drawn uniformly.
+    samplings: "grey" or SAMPLINGS keys, one drawn for each batch.
+    other_tables: share of patches whose tables are not the standard ones scaled.
+    """
+
+    quality: tuple[int, int] = (5, 95)
+    samplings: tuple[str, ...] = ("grey",)
+    other_tables: float = 0.2
+
+    def __post_init__(self) -> None:
+        unknown = set(self.samplings) - {"grey", *SAMPLINGS}
+        if unknown or not self.samplings:
+            raise ValueError(f"unknown samplings {sorted(unknown)}")
+        if not 1 <= self.quality[0] <= self.quality[1] <= 100:
+            raise ValueError(f"quality must be a rising pair within 1 to 100, got {self.quality}")
+
+
+def other_tables(quality: int, rng: np.random.Generator) -> list[list[int]]:
+    """A luma and a chroma table that cameras or optimisers could have used at this quality.
+
+    Annex K's, flattened by a random power and perturbed smoothly, then scaled as the quality says.
+    """
+    scale = 50 / quality if quality < 50 else 2 - quality / 50
+    power = rng.uniform(0.2, 1.1)
+    frequency = np.add.outer(np.arange(8), np.arange(8)) / 14
+    tilt, noise = rng.normal(0, 0.4), rng.normal(0, 0.15, (8, 8))
+    tables = []
+    for table in ANNEX_K:
+        flattened = table**power * np.exp(np.log(table).mean() * (1 - power))
+        steps = flattened * np.exp(tilt * (frequency - 0.5) + noise) * scale
+        tables.append(np.clip(np.round(steps), 1, 255).astype(int).ravel().tolist())
+    return tables
+
+
+def _encode(patch: Image.Image, quality: int, subsampling: str, tables: list[list[int]]) -> bytes:
+    options: dict[str, object] = {"quality": quality, "subsampling": subsampling}
+    if tables:
+        options["qtables"] = tables[:1] if patch.mode == "L" else tables
+    buffer = io.BytesIO()
+    patch.save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class DegradedPatch:
+    """What the network is given of one patch; float32, see `networks.cellnet` for the layout.
+
+    luma: (r^2, H / r, W / r); chroma: (2 r^2 / (h v), H / r, W / r), None for grey;
+    steps: (64,) or (192,).
+    """
+
+    luma: NDArray[np.float32]
+    chroma: NDArray[np.float32] | None
+    steps: NDArray[np.float32]
+
+
+class JpegDegrader:
+    """Compresses patches. Keeps a reader, so one to a process."""
+
+    def __init__(self, degradation: Degradation, cell_px: int) -> None:
+        self._degradation = degradation
+        self._cell_px = cell_px
+        self._reader = CoefficientReader()
+
+    def draw_sampling(self, rng: np.random.Generator) -> str:
+        return str(rng.choice(self._degradation.samplings))
+
+    def degrade(
+        self, patch: NDArray[np.uint8], sampling: str, rng: np.random.Generator
+    ) -> DegradedPatch:
+        """patch: (H, W) for "grey", else (H, W, 3) RGB; H and W whole MCUs."""
+        quality = int(rng.integers(self._degradation.quality[0], self._degradation.quality[1] + 1))
+        custom = rng.random() < self._degradation.other_tables
+        tables = other_tables(quality, rng) if custom else []
+        return self.compress(patch, sampling, quality, tables)
+
+    def compress(
+        self, patch: NDArray[np.uint8], sampling: str, quality: int, tables: list[list[int]]
+    ) -> DegradedPatch:
+        """One JPEG of the given quality, or of the given luma and chroma tables."""
+        # Pillow writes no 4:4:0; the transpose of a 4:2:2 file of the transposed patch is one.
+        transposed = sampling == "440"
+        if transposed:
+            patch = patch.swapaxes(0, 1)
+        jpeg = _encode(
+            Image.fromarray(np.ascontiguousarray(patch)), quality, _PILLOW_NAMES[sampling], tables
+        )
+        planes, steps = [], []
+        for component in self._reader.read(jpeg).components:
+            blocks, table = component.blocks, component.table
+            assert blocks is not None and table is not None
+            if transposed:
+                blocks = np.ascontiguousarray(blocks.transpose(1, 0, 3, 2))
+                table = np.ascontiguousarray(table.T)
+            cell = (self._cell_px, self._cell_px)
+            if planes:
+                h, v = SAMPLINGS[sampling]
+                cell = (self._cell_px // v, self._cell_px // h)
+            planes.append(cells_from_blocks(blocks, table, cell, CELL_SCALE))
+            steps.append(table.ravel().astype(np.float32))
+        chroma = np.concatenate(planes[1:]) if len(planes) > 1 else None
+        return DegradedPatch(planes[0], chroma, np.concatenate(steps))
+
+
+_PILLOW_NAMES = {
+    "grey": "4:4:4",
+    "444": "4:4:4",
+    "422": "4:2:2",
+    "440": "4:2:2",
+    "420": "4:2:0",
+}
+
+
+def cells_of(planes: NDArray[np.floating], cell_px: int) -> NDArray[np.float32]:
+    """Levels (C, H, W), 0 to 255, into a network's cells (C r^2, H / r, W / r), the target's form."""
+    channels, height, width = planes.shape
+    rows, columns = height // cell_px, width // cell_px
+    cells = planes.reshape(channels, rows, cell_px, columns, cell_px).transpose(0, 2, 4, 1, 3)
+    centred = (cells.astype(np.float32) - 128) * np.float32(CELL_SCALE)
+    return centred.reshape(-1, rows, columns)
+
+
+# JFIF (ITU-T T.871), section 7.
+_YCBCR_FROM_RGB = np.array(
+    [[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]]
+)
+
+
+def ycbcr_from_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(H, W, 3) RGB to unrounded (3, H, W) Y, Cb, Cr levels, chroma centred on 128."""
+    ycbcr = np.einsum("cd,hwd->chw", _YCBCR_FROM_RGB, rgb.astype(np.float64))
+    ycbcr[1:] += 128
+    return ycbcr

@@ -1,0 +1,86 @@
+"""Training images: found, split, held in memory, cut into patches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+SUFFIXES = {".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"}  # lossless ones only
+
+# Photographs of more pixels than this are offered at half size too: they are softer, pixel for
+# pixel, than what the standard sets and the web hold.
+HALVED_ABOVE_PX = 700_000
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """The files of the chosen sets, a fixed few held out for validation."""
+
+    training: tuple[Path, ...]
+    validation: tuple[Path, ...]
+
+
+def find_images(data: Path, sets: Sequence[str], validation_every: int) -> ImageFiles:
+    """Lossless images in data/<set>/, in name order; every validation_every-th is held out.
+
+    Raises FileNotFoundError if a set has none.
+    """
+    files: list[Path] = []
+    for name in sets:
+        found = sorted(p for p in (data / name).glob("*") if p.suffix.lower() in SUFFIXES)
+        if not found:
+            raise FileNotFoundError(f"no lossless images in {data / name}")
+        files += found
+    held_out = set(files[validation_every // 2 :: validation_every])
+    return ImageFiles(
+        tuple(f for f in files if f not in held_out), tuple(f for f in files if f in held_out)
+    )
+
+
+def load_rgb(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3)."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+class PatchSource:
+    """Random square patches of images held in memory, as uint8 (size, size, 3) RGB.
+
+    An image is drawn with a chance that grows with the root of its area. Patches are flipped and
+    rotated; half of them have their range squeezed to 16 to 235, which is what grey test sets
+    made from studio-range video luma look like.
+    """
+
+    def __init__(self, files: Sequence[Path], patch_px: int) -> None:
+        self._patch_px = patch_px
+        self._images: list[list[NDArray[np.uint8]]] = []
+        for path in tqdm(files, desc="reading images", unit="image"):
+            rgb = load_rgb(path)
+            if min(rgb.shape[:2]) < patch_px:
+                continue
+            sizes = [rgb]
+            if rgb.shape[0] * rgb.shape[1] > HALVED_ABOVE_PX:
+                half = Image.fromarray(rgb).reduce(2)
+                if min(half.size) >= patch_px:
+                    sizes.append(np.asarray(half))
+            self._images.append(sizes)
+        if not self._images:
+            raise ValueError(f"no image is as large as a patch ({patch_px} pixels)")
+        roots = np.sqrt([sizes[0].shape[0] * sizes[0].shape[1] for sizes in self._images])
+        self._chances = roots / roots.sum()
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        sizes = self._images[rng.choice(len(self._images), p=self._chances)]
+        image = sizes[rng.integers(len(sizes))]
+        y = rng.integers(image.shape[0] - self._patch_px + 1)
+        x = rng.integers(image.shape[1] - self._patch_px + 1)
+        patch = np.rot90(image[y : y + self._patch_px, x : x + self._patch_px], rng.integers(4))
+        if rng.random() < 0.5:
+            patch = patch[:, ::-1]
+        if rng.random() < 0.5:
+            patch = np.round(patch * (219 / 255) + 16).astype(np.uint8)
+        return np.ascontiguousarray(patch)

@@ -1,0 +1,85 @@
+"""A training run's recipe: one TOML file, checked when read."""
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from jpegrt.training.degradation import Degradation
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Data:
+    """sets: folders of the data folder; validation_every: every n-th image is held out."""
+
+    sets: tuple[str, ...]
+    patch_px: int = 96
+    validation_every: int = 13
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """part: which weights are trained, "luma" or "chroma" (the other part is frozen).
+    start_from: the recipe whose weights a run begins with; none if empty.
+    minutes: length of the run, which the cosine schedule fills.
+    ema: decay of the averaged weights, which are the ones kept.
+    """
+
+    part: str
+    start_from: str = ""
+    minutes: float = 60
+    batch: int = 24
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    ema: float = 0.999
+    seed: int = 0
+    validate_minutes: float = 5
+
+    def __post_init__(self) -> None:
+        if self.part not in ("luma", "chroma"):
+            raise ValueError(f'part must be "luma" or "chroma", got {self.part!r}')
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """network: the arguments of `networks.build_network`."""
+
+    name: str
+    network: dict[str, Any]
+    data: Data
+    degradation: Degradation
+    schedule: Schedule
+
+
+def load_recipe(path: Path | str) -> Recipe:
+    """Reads a recipe file, or one of the package's own by name.
+
+    Raises FileNotFoundError, or ValueError for a key that no recipe has.
+    """
+    file = Path(path)
+    if not file.exists() and (RECIPES / f"{path}.toml").exists():
+        file = RECIPES / f"{path}.toml"
+    tables = tomllib.loads(file.read_text())
+    unknown = set(tables) - {"network", "data", "degradation", "schedule"}
+    if unknown or "network" not in tables:
+        raise ValueError(f"{file}: unknown tables {sorted(unknown)}, or no [network]")
+    return Recipe(
+        file.stem,
+        tables["network"],
+        _section(Data, tables.get("data", {}), file),
+        _section(Degradation, tables.get("degradation", {}), file),
+        _section(Schedule, tables.get("schedule", {}), file),
+    )
+
+
+def _section(kind: Any, table: dict[str, Any], file: Path) -> Any:
+    known = {field.name for field in fields(kind)}
+    if unknown := set(table) - known:
+        raise ValueError(f"{file}: unknown keys {sorted(unknown)}; known: {sorted(known)}")
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ValueError(f"{file}: {error}") from error
