@@ -29,6 +29,8 @@ struct jpegrt_session {
 
 namespace {
 
+constexpr uint32_t kMaxThreads = 1024;
+
 // Runs `body`, and leaves why it failed in `message`.
 template <typename Body>
 jpegrt_status Guard(std::string* message, const Body& body) noexcept {
@@ -154,7 +156,7 @@ jpegrt_status jpegrt_session_create(const jpegrt_session_options* options,
   if (out) *out = nullptr;
   const bool valid =
       out && (!options || (options->struct_size == sizeof(jpegrt_session_options) &&
-                           Valid(&options->read))) &&
+                           options->threads <= kMaxThreads && Valid(&options->read))) &&
       !model == !engine &&
       (!model || (model->struct_size == sizeof(jpegrt_model) && ValidCellSide(model->cell_px) &&
                   model->scale > 0 && model->graphs && engine->run &&

@@ -11,7 +11,7 @@
 namespace jpegrt {
 namespace {
 
-constexpr uint64_t kDefaultMaxPixels = uint64_t{1} << 28;
+constexpr uint64_t kDefaultMaxPixels = uint64_t{1} << 27;
 
 // A progressive file may revisit every coefficient in each of its scans, so a few kilobytes of scans
 // can keep a decoder busy for hours. Encoders write about ten.
@@ -91,23 +91,31 @@ bool Coefficients::DecodeEntropy() {
   return jpeg_read_coefficients(&decoder_) != nullptr;
 }
 
-void Coefficients::ThrowLibjpegError() {
-  if (errors_.out_of_scans)
-    throw Error(JPEGRT_ERR_UNSUPPORTED,
-                "more than " + std::to_string(kMaxScans) + " scans: refused as an attack");
-  char text[JMSG_LENGTH_MAX];
-  errors_.base.format_message(reinterpret_cast<j_common_ptr>(&decoder_), text);
-  const std::string message = std::string("libjpeg: ") + text;
+jpegrt_status Coefficients::LibjpegStatus() const {
+  if (errors_.out_of_scans) return JPEGRT_ERR_UNSUPPORTED;
   switch (errors_.base.msg_code) {
-    case JERR_OUT_OF_MEMORY: throw std::bad_alloc();
+    case JERR_OUT_OF_MEMORY: return JPEGRT_ERR_NO_MEMORY;
     case JERR_BAD_PRECISION:
     case JERR_SOF_UNSUPPORTED:
     case JERR_ARITH_NOTIMPL:
     case JERR_NOT_COMPILED:
     case JERR_NOTIMPL:
-    case JERR_COMPONENT_COUNT: throw Error(JPEGRT_ERR_UNSUPPORTED, message);
-    default: throw Error(JPEGRT_ERR_DAMAGED, "damaged JPEG (" + message + ")");
+    case JERR_COMPONENT_COUNT: return JPEGRT_ERR_UNSUPPORTED;
+    default: return JPEGRT_ERR_DAMAGED;
   }
+}
+
+void Coefficients::ThrowLibjpegError() {
+  if (errors_.out_of_scans)
+    throw Error(JPEGRT_ERR_UNSUPPORTED,
+                "more than " + std::to_string(kMaxScans) + " scans: refused as an attack");
+  const jpegrt_status status = LibjpegStatus();
+  if (status == JPEGRT_ERR_NO_MEMORY) throw std::bad_alloc();
+  char text[JMSG_LENGTH_MAX];
+  errors_.base.format_message(reinterpret_cast<j_common_ptr>(&decoder_), text);
+  const std::string message = std::string("libjpeg: ") + text;
+  throw Error(status,
+              status == JPEGRT_ERR_DAMAGED ? "damaged JPEG (" + message + ")" : message);
 }
 
 jpegrt_image Coefficients::Geometry(const jpegrt_read_options& options) const {
@@ -154,9 +162,10 @@ jpegrt_image Coefficients::Geometry(const jpegrt_read_options& options) const {
 void Coefficients::RefuseDamage(const jpegrt_read_options& options) const {
   if (options.allow_damaged) return;
   // Without its end marker a sequential file whose every block was decoded has lost nothing; a
-  // progressive one may have lost whole scans.
+  // progressive one may have lost whole scans, and an arithmetic decoder reads on without complaint.
   const bool lost_something =
-      errors_.damaged || (errors_.missing_end && decoder_.progressive_mode);
+      errors_.damaged ||
+      (errors_.missing_end && (decoder_.progressive_mode || decoder_.arith_code));
   if (lost_something)
     throw Error(JPEGRT_ERR_DAMAGED,
                 std::string("damaged JPEG (libjpeg: ") + errors_.first_warning + ")");
@@ -177,7 +186,10 @@ jpegrt_image Coefficients::ReadHeader(const uint8_t* bytes, size_t size,
 jpegrt_image Coefficients::Read(const uint8_t* bytes, size_t size,
                                 const jpegrt_read_options& options) {
   jpegrt_image image = ReadHeader(bytes, size, options);
-  if (!DecodeEntropy()) ThrowLibjpegError();
+  const bool gave_up = !DecodeEntropy();
+  // What libjpeg had decoded by then is still there.
+  if (gave_up && !(options.allow_damaged && LibjpegStatus() == JPEGRT_ERR_DAMAGED))
+    ThrowLibjpegError();
   RefuseDamage(options);
   for (uint32_t c = 0; c < image.components; ++c) {
     const JQUANT_TBL* table = decoder_.comp_info[c].quant_table;
@@ -190,7 +202,7 @@ jpegrt_image Coefficients::Read(const uint8_t* bytes, size_t size,
     blocks.table = tables_[c];
     blocks.stride = arrays_.Columns(static_cast<int>(c));
   }
-  image.warnings = static_cast<uint32_t>(errors_.base.num_warnings);
+  image.warnings = static_cast<uint32_t>(errors_.base.num_warnings) + (gave_up ? 1 : 0);
   return image;
 }
 

@@ -45,6 +45,7 @@ class Coefficients {
   bool DecodeEntropy();                                 // likewise
   jpegrt_image Geometry(const jpegrt_read_options& options) const;
   void RefuseDamage(const jpegrt_read_options& options) const;
+  jpegrt_status LibjpegStatus() const;  // what libjpeg's last error means
   [[noreturn]] void ThrowLibjpegError();
 
   jpeg_decompress_struct decoder_;

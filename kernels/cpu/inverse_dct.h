@@ -43,9 +43,9 @@ JPEGRT_INLINE void InverseDct(Float8 rows[8]) {
 }
 
 JPEGRT_INLINE void Dequantise(const int16_t block[64], const float steps[64], Float8 rows[8]) {
-  for (int v = 0; v < 8; ++v)
-    for (int u = 0; u < 8; ++u)
-      rows[v][u] = static_cast<float>(block[8 * v + u]) * steps[8 * v + u];
+  const auto* coefficients = reinterpret_cast<const Short8*>(block);
+  const auto* step = reinterpret_cast<const Float8*>(steps);
+  for (int v = 0; v < 8; ++v) rows[v] = __builtin_convertvector(coefficients[v], Float8) * step[v];
 }
 
 }  // namespace jpegrt

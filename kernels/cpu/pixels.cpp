@@ -1,5 +1,7 @@
 #include "pixels.h"
 
+#include <algorithm>
+
 #include "simd.h"
 
 namespace jpegrt {
@@ -15,42 +17,64 @@ JPEGRT_INLINE uint8_t Truncate(float level) {
   return static_cast<uint8_t>(static_cast<int32_t>(clamped));
 }
 
-// Plane (y % R) * R + x % R holds the samples of row y whose x has that remainder.
-template <int R>
-JPEGRT_INLINE void GreyRow(const CellImage& image, uint32_t y, uint32_t width, const float* cells,
-                           uint8_t* pixels, size_t step) {
-  const float gain = 1 / image.scale;
-  for (uint32_t dx = 0; dx < R; ++dx) {
-    const float* row = cells + ((y % R) * R + dx) * image.plane + (y / R) * image.pitch;
-    for (uint32_t x = dx, i = 0; x < width; x += R, ++i)
-      pixels[x * step] = Truncate(row[i] * gain + 128.5f);
-  }
+// Planes of one row of R cells become pixels in two steps, each of which a compiler can vectorise:
+// levels plane by plane, then the planes' bytes interleaved.
+constexpr uint32_t kStrip = 256;  // cells at a time; what is in flight stays in the first cache
+
+template <int R, int Components>
+JPEGRT_INLINE void Interleave(const uint8_t (*levels)[kStrip], uint32_t cells, uint8_t* pixels) {
+  for (uint32_t i = 0; i < cells; ++i)
+    for (int k = 0; k < R * Components; ++k) pixels[i * R * Components + k] = levels[k][i];
+}
+
+JPEGRT_INLINE void GreyLevels(const float* cells, float gain, uint32_t count, uint8_t* levels) {
+  for (uint32_t i = 0; i < count; ++i) levels[i] = Truncate(cells[i] * gain + 128.5f);
 }
 
 // ITU-T T.871 (JFIF), section 7.
-template <int R>
-JPEGRT_INLINE void YcbcrRow(const CellImage& image, uint32_t y, uint32_t width, uint8_t* pixels) {
+JPEGRT_INLINE void RgbLevels(const float* luma, const float* cb, const float* cr, float gain,
+                             uint32_t count, uint8_t* red, uint8_t* green, uint8_t* blue) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const float level = luma[i] * gain + 128.5f, b = cb[i] * gain, r = cr[i] * gain;
+    red[i] = Truncate(level + 1.402f * r);
+    green[i] = Truncate(level - 0.344136286f * b - 0.714136286f * r);
+    blue[i] = Truncate(level + 1.772f * b);
+  }
+}
+
+template <int R, int Components>
+JPEGRT_INLINE void Row(const CellImage& image, uint32_t y, uint32_t width, jpegrt_colour colour,
+                       uint8_t* pixels) {
   const float gain = 1 / image.scale;
-  for (uint32_t dx = 0; dx < R; ++dx) {
-    const size_t offset = ((y % R) * R + dx) * image.plane + (y / R) * image.pitch;
-    const float *luma = image.cells[0] + offset, *cb = image.cells[1] + offset,
-                *cr = image.cells[2] + offset;
-    for (uint32_t x = dx, i = 0; x < width; x += R, ++i) {
-      const float level = luma[i] * gain + 128.5f, blue = cb[i] * gain, red = cr[i] * gain;
-      pixels[3 * x] = Truncate(level + 1.402f * red);
-      pixels[3 * x + 1] = Truncate(level - 0.344136286f * blue - 0.714136286f * red);
-      pixels[3 * x + 2] = Truncate(level + 1.772f * blue);
+  uint8_t levels[R * Components][kStrip];
+  for (uint32_t x = 0; x < width; x += R * kStrip) {
+    const uint32_t cells = std::min((width - x + R - 1) / R, kStrip);
+    for (int dx = 0; dx < R; ++dx) {
+      const size_t offset =
+          ((y % R) * R + dx) * image.plane + (y / R) * image.pitch + x / R;
+      uint8_t(*out)[kStrip] = levels + dx * Components;
+      if constexpr (Components == 3) {
+        if (colour == JPEGRT_COLOUR_YCBCR) {
+          RgbLevels(image.cells[0] + offset, image.cells[1] + offset, image.cells[2] + offset,
+                    gain, cells, out[0], out[1], out[2]);
+          continue;
+        }
+      }
+      for (int c = 0; c < Components; ++c) GreyLevels(image.cells[c] + offset, gain, cells, out[c]);
     }
+    uint8_t* strip = pixels + static_cast<size_t>(x) * Components;
+    const uint32_t whole = std::min(cells, (width - x) / R);  // cells that end within the image
+    Interleave<R, Components>(levels, whole, strip);
+    for (uint32_t k = 0; k < (std::min(width - x, R * kStrip) - whole * R) * Components; ++k)
+      strip[whole * R * Components + k] = levels[k][whole];
   }
 }
 
 template <int R>
-JPEGRT_INLINE void Row(const CellImage& image, uint32_t y, uint32_t width, jpegrt_colour colour,
-                       uint8_t* pixels) {
-  if (colour == JPEGRT_COLOUR_YCBCR) return YcbcrRow<R>(image, y, width, pixels);
-  const size_t components = colour == JPEGRT_COLOUR_GREY ? 1 : 3;
-  for (size_t c = 0; c < components; ++c)
-    GreyRow<R>(image, y, width, image.cells[c], pixels + c, components);
+JPEGRT_INLINE void RowOf(const CellImage& image, uint32_t y, uint32_t width, jpegrt_colour colour,
+                         uint8_t* pixels) {
+  if (colour == JPEGRT_COLOUR_GREY) return Row<R, 1>(image, y, width, colour, pixels);
+  Row<R, 3>(image, y, width, colour, pixels);
 }
 
 }  // namespace
@@ -80,10 +104,10 @@ JPEGRT_MULTIVERSIONED
 void PixelsFromCells(const CellImage& image, uint32_t y, uint32_t width, jpegrt_colour colour,
                      uint8_t* pixels) {
   switch (image.cell_px) {
-    case 1: return Row<1>(image, y, width, colour, pixels);
-    case 2: return Row<2>(image, y, width, colour, pixels);
-    case 4: return Row<4>(image, y, width, colour, pixels);
-    default: return Row<8>(image, y, width, colour, pixels);
+    case 1: return RowOf<1>(image, y, width, colour, pixels);
+    case 2: return RowOf<2>(image, y, width, colour, pixels);
+    case 4: return RowOf<4>(image, y, width, colour, pixels);
+    default: return RowOf<8>(image, y, width, colour, pixels);
   }
 }
 

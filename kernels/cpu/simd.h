@@ -1,6 +1,8 @@
 // Vector building blocks for 8x8 blocks.
 #pragma once
 
+#include <cstdint>
+
 // Compiled once per instruction set and chosen when the library loads. No variant may contract
 // a * b + c (see CMakeLists.txt), so all of them give the same bits. Sanitizers cannot run the
 // chooser, which runs before they are ready.
@@ -17,6 +19,7 @@ namespace jpegrt {
 
 // Eight floats: one row of a block. GCC and Clang lower it to whatever the target has.
 typedef float Float8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int16_t Short8 __attribute__((vector_size(16), aligned(2), may_alias));
 
 // Exchanges the off-diagonal parts of an 8x8 matrix at distances 1, 2 and 4.
 template <typename Vector8>

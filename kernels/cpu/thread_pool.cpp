@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 namespace jpegrt {
 
@@ -40,6 +41,7 @@ void ThreadPool::ParallelFor(uint32_t count, const std::function<void(uint32_t, 
   TakePieces();
   std::unique_lock<std::mutex> lock(mutex_);
   finished_.wait(lock, [this] { return workers_busy_ == 0; });
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void ThreadPool::Work() {
@@ -57,10 +59,15 @@ void ThreadPool::Work() {
 }
 
 void ThreadPool::TakePieces() {
-  for (;;) {
-    const uint32_t first = next_.fetch_add(piece_);
-    if (first >= count_) return;
-    (*body_)(first, std::min(count_, first + piece_));
+  try {
+    for (;;) {
+      const uint32_t first = next_.fetch_add(piece_);
+      if (first >= count_) return;
+      (*body_)(first, std::min(count_, first + piece_));
+    }
+  } catch (...) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!failure_) failure_ = std::current_exception();
   }
 }
 

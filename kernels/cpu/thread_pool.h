@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -17,7 +18,7 @@ class ThreadPool {
   ~ThreadPool();
 
   // Calls body(first, last) until [0, count) is covered, in pieces, on all threads; returns when
-  // done. body must not throw.
+  // done. What body throws is thrown here once all threads have stopped.
   void ParallelFor(uint32_t count, const std::function<void(uint32_t, uint32_t)>& body);
 
  private:
@@ -34,6 +35,7 @@ class ThreadPool {
   const std::function<void(uint32_t, uint32_t)>* body_ = nullptr;
   uint32_t count_ = 0, piece_ = 1;
   std::atomic<uint32_t> next_{0};
+  std::exception_ptr failure_;  // the first; under mutex_
 };
 
 }  // namespace jpegrt

@@ -1,5 +1,7 @@
 #include "unpack.h"
 
+#include <cstring>
+
 #include "inverse_dct.h"
 #include "islow.h"
 #include "simd.h"
@@ -21,8 +23,15 @@ JPEGRT_INLINE void StoreCells(const Float8 rows[8], uint32_t height, float* cell
                               size_t plane) {
   for (uint32_t y = 0; y < 8; ++y) {
     float* row = cells + (y % height) * W * plane + (y / height) * pitch;
-    for (int dx = 0; dx < W; ++dx)
-      for (int x = 0; x < 8 / W; ++x) row[dx * plane + x] = rows[y][x * W + dx];
+    if constexpr (W == 2) {  // the common case; GCC does not see it in the general loop
+      const auto even = __builtin_shufflevector(rows[y], rows[y], 0, 2, 4, 6);
+      const auto odd = __builtin_shufflevector(rows[y], rows[y], 1, 3, 5, 7);
+      std::memcpy(row, &even, sizeof even);
+      std::memcpy(row + plane, &odd, sizeof odd);
+    } else {
+      for (int dx = 0; dx < W; ++dx)
+        for (int x = 0; x < 8 / W; ++x) row[dx * plane + x] = rows[y][x * W + dx];
+    }
   }
 }
 
@@ -87,13 +96,14 @@ void CellsFromBlocks(const jpegrt_blocks& blocks, RowRange range, CellSize cell,
 JPEGRT_MULTIVERSIONED
 void SamplesFromBlocks(const jpegrt_blocks& blocks, RowRange range, uint8_t* samples,
                        size_t pitch) {
+  Word8 steps[8];
+  for (int k = 0; k < 64; ++k) steps[k / 8][k % 8] = blocks.table[k];
   for (uint32_t row = range.first; row < range.last; ++row)
     for (uint32_t column = 0; column < blocks.columns; ++column) {
-      const int16_t* block = BlockAt(blocks, row, column);
+      const auto* block = reinterpret_cast<const Short8*>(BlockAt(blocks, row, column));
       Word8 rows[8];
       for (int v = 0; v < 8; ++v)
-        for (int u = 0; u < 8; ++u)
-          rows[v][u] = static_cast<uint32_t>(block[8 * v + u]) * blocks.table[8 * v + u];
+        rows[v] = (Word8)__builtin_convertvector(block[v], Int8) * steps[v];
       IslowDct1d(rows, 11);  // keeps 2 fractional bits
       Transpose(rows);
       IslowDct1d(rows, 18);  // drops them, and the 8 of sqrt(8) twice

@@ -121,7 +121,7 @@ typedef struct jpegrt_image {
 typedef struct jpegrt_read_options {
   uint32_t struct_size;
   uint32_t allow_damaged; /* 1: keep what could be decoded of a truncated or corrupt file */
-  uint64_t max_pixels;    /* width * height above this is refused; 0 = 2^28 */
+  uint64_t max_pixels;    /* width * height above this is refused; 0 = 2^27 */
 } jpegrt_read_options;
 
 typedef struct jpegrt_coefficients jpegrt_coefficients;
@@ -201,7 +201,7 @@ typedef struct jpegrt_model {
 
 typedef struct jpegrt_session_options {
   uint32_t struct_size;
-  uint32_t threads; /* for everything but the engine; 0 = one per core */
+  uint32_t threads; /* for everything but the engine, at most 1024; 0 = one per core */
   jpegrt_read_options read;
 } jpegrt_session_options;
 

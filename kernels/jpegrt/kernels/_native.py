@@ -149,7 +149,7 @@ _HANDLE_OUT = ct.POINTER(ct.c_void_p)
 _BLOCKS = ct.POINTER(Blocks)
 _IMAGE_OUT = ct.POINTER(Image)
 
-# name -> (result, parameters), in the order of jpegrt.h; tests/test_abi.py compares the two.
+# name -> (result, parameters), in the order of jpegrt.h; tests/kernels/test_abi.py compares the two.
 PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_version": (ct.c_uint32, []),
     "jpegrt_libjpeg_version": (ct.c_char_p, []),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from jpegrt.kernels import _native
 from jpegrt.kernels._native import NativeError, check, lib
 
-DEFAULT_MAX_PIXELS = 1 << 28
+DEFAULT_MAX_PIXELS = 1 << 27
 
 
 class Colour(IntEnum):

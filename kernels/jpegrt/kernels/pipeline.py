@@ -84,11 +84,13 @@ class Pipeline:
     ) -> None:
         """threads: for everything but the engine, 0 = one per core. The rest as for
         `CoefficientReader.read`. Raises NativeError or ValueError."""
+        self._handle = ct.c_void_p()  # first, for __del__
+        self._shape: tuple[int, ...] = ()
+        self._errors: list[BaseException] = []
         if threads < 0:
             raise ValueError(f"threads must not be negative, got {threads}")
-        self._handle = ct.c_void_p()
-        self._shape: tuple[int, ...] = ()
-        self._error: BaseException | None = None
+        if (model is None) != (engine is None):
+            raise ValueError("a model needs an engine, and an engine a model")
         options = _native.SessionOptions(
             ct.sizeof(_native.SessionOptions), threads, read_options(allow_damaged, max_pixels)
         )
@@ -104,7 +106,7 @@ class Pipeline:
                 ct.sizeof(_native.Model), model.cell_px, model.scale, len(graphs), graphs
             )
             # Kept: the native side calls it as long as the session lives.
-            self._callback = _native.EngineRun(self._callback_for(engine))
+            self._callback = _native.EngineRun(_callback(engine, self._errors))
             native_engine = _native.Engine(
                 ct.sizeof(_native.Engine), None, self._callback, _native.EngineDestroy()
             )
@@ -130,13 +132,16 @@ class Pipeline:
 
     def restore(self, pixels: NDArray[np.uint8]) -> None:
         """Writes the image last read into `pixels`, of the shape that `read` returned."""
+        if not self._shape:
+            raise ValueError("no image: read one before restoring it")
         if (
             pixels.dtype != np.uint8
             or not pixels.flags.c_contiguous
+            or not pixels.flags.writeable
             or pixels.shape != self._shape
         ):
             raise ValueError(
-                f"need a C-contiguous uint8 array of shape {self._shape}, "
+                f"need a writable C-contiguous uint8 array of shape {self._shape}, "
                 f"got {pixels.dtype} {pixels.shape}"
             )
         row_stride = pixels.strides[0]
@@ -154,6 +159,7 @@ class Pipeline:
         )
 
     def _read(self, jpeg: bytes) -> _native.Image:
+        self._shape = ()
         image = _native.Image()
         self._check(lib.jpegrt_session_read(self._handle, jpeg, len(jpeg), ct.byref(image)))
         channels = (image.components,) if image.components > 1 else ()
@@ -161,23 +167,24 @@ class Pipeline:
         return image
 
     def _check(self, status: int) -> None:
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+        if self._errors:
+            raise self._errors.pop()
         if status:
             raise NativeError(status, lib.jpegrt_session_message(self._handle).decode())
 
-    def _callback_for(self, engine: Engine):  # type: ignore[no-untyped-def]
-        def run(_user, graph, inputs, n_inputs, outputs, n_outputs, _stream, _message, _size):  # type: ignore[no-untyped-def]
-            # An exception cannot cross C: it is kept, and raised again when the call returns.
-            try:
-                engine.run(graph.decode(), _arrays(inputs, n_inputs), _arrays(outputs, n_outputs))
-            except BaseException as error:
-                self._error = error
-                return 1
-            return 0
 
-        return run
+# No method: a callback that knew its pipeline would keep it, and its memory, alive.
+def _callback(engine: Engine, errors: list[BaseException]):  # type: ignore[no-untyped-def]
+    def run(_user, graph, inputs, n_inputs, outputs, n_outputs, _stream, _message, _size):  # type: ignore[no-untyped-def]
+        # An exception cannot cross C: it is kept, and raised again when the call returns.
+        try:
+            engine.run(graph.decode(), _arrays(inputs, n_inputs), _arrays(outputs, n_outputs))
+        except BaseException as error:
+            errors.append(error)
+            return 1
+        return 0
+
+    return run
 
 
 def _arrays(tensors, count: int) -> dict[str, NDArray[np.float32]]:  # type: ignore[no-untyped-def]

@@ -1,6 +1,7 @@
 """`jpegrt train`."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from jpegrt.training.recipe import RECIPES, load_recipe
@@ -14,15 +15,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept")
     parser.add_argument("--minutes", type=float, help="instead of the recipe's")
     parser.add_argument("--steps", type=int, help="instead of minutes")
+    parser.add_argument("--threads", type=int, help="for the network (default: one per core)")
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from dataclasses import replace
+    import torch  # only now: it is slow to import, and an extra
 
-    from jpegrt.training.loop import Training  # torch: only now
+    from jpegrt.training.loop import Training
 
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
     recipe = load_recipe(arguments.recipe)
     if arguments.minutes:
         recipe = replace(recipe, schedule=replace(recipe.schedule, minutes=arguments.minutes))

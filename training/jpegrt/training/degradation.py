@@ -12,21 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jpegrt.kernels import CoefficientReader, cells_from_blocks
+from jpegrt.runtime.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
 from jpegrt.training.networks.cellnet import SAMPLINGS
-
-# Recommendation T.81, Annex K.1: the tables that "quality" scales.
-_ANNEX_K_LUMA = (
-    "16 11 10 16 24 40 51 61 12 12 14 19 26 58 60 55 14 13 16 24 40 57 69 56 "
-    "14 17 22 29 51 87 80 62 18 22 37 56 68 109 103 77 24 35 55 64 81 104 113 92 "
-    "49 64 78 87 103 121 120 101 72 92 95 98 112 100 103 99"
-)
-_ANNEX_K_CHROMA = (
-    "17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 24 26 56 99 99 99 99 99 "
-    "47 66 99 99 99 99 99 99" + " 99" * 32
-)
-ANNEX_K = tuple(
-    np.array(text.split(), np.float64).reshape(8, 8) for text in (_ANNEX_K_LUMA, _ANNEX_K_CHROMA)
-)
 
 CELL_SCALE = 1 / 255
 
@@ -35,12 +22,15 @@ CELL_SCALE = 1 / 255
 class Degradation:
     """How patches are compressed.
 
-    quality: lowest and highest quality factor, drawn uniformly.
+    quality: lowest and highest quality factor.
+    quality_skew: 1 draws qualities uniformly; more favours low ones (a uniform number from 0 to 1
+        is raised to it).
     samplings: "grey" or SAMPLINGS keys, one drawn for each batch.
     other_tables: share of patches whose tables are not the standard ones scaled.
     """
 
     quality: tuple[int, int] = (5, 95)
+    quality_skew: float = 1.0
     samplings: tuple[str, ...] = ("grey",)
     other_tables: float = 0.2
 
@@ -62,7 +52,7 @@ def other_tables(quality: int, rng: np.random.Generator) -> list[list[int]]:
     frequency = np.add.outer(np.arange(8), np.arange(8)) / 14
     tilt, noise = rng.normal(0, 0.4), rng.normal(0, 0.15, (8, 8))
     tables = []
-    for table in ANNEX_K:
+    for table in (ANNEX_K_LUMA, ANNEX_K_CHROMA):
         flattened = table**power * np.exp(np.log(table).mean() * (1 - power))
         steps = flattened * np.exp(tilt * (frequency - 0.5) + noise) * scale
         tables.append(np.clip(np.round(steps), 1, 255).astype(int).ravel().tolist())
@@ -96,7 +86,7 @@ class JpegDegrader:
 
     def __init__(self, degradation: Degradation, cell_px: int) -> None:
         self._degradation = degradation
-        self._cell_px = cell_px
+        self.cell_px = cell_px
         self._reader = CoefficientReader()
 
     def draw_sampling(self, rng: np.random.Generator) -> str:
@@ -106,7 +96,9 @@ class JpegDegrader:
         self, patch: NDArray[np.uint8], sampling: str, rng: np.random.Generator
     ) -> DegradedPatch:
         """patch: (H, W) for "grey", else (H, W, 3) RGB; H and W whole MCUs."""
-        quality = int(rng.integers(self._degradation.quality[0], self._degradation.quality[1] + 1))
+        lowest, highest = self._degradation.quality
+        position = rng.random() ** self._degradation.quality_skew
+        quality = min(highest, lowest + int(position * (highest + 1 - lowest)))
         custom = rng.random() < self._degradation.other_tables
         tables = other_tables(quality, rng) if custom else []
         return self.compress(patch, sampling, quality, tables)
@@ -129,10 +121,10 @@ class JpegDegrader:
             if transposed:
                 blocks = np.ascontiguousarray(blocks.transpose(1, 0, 3, 2))
                 table = np.ascontiguousarray(table.T)
-            cell = (self._cell_px, self._cell_px)
+            cell = (self.cell_px, self.cell_px)
             if planes:
                 h, v = SAMPLINGS[sampling]
-                cell = (self._cell_px // v, self._cell_px // h)
+                cell = (self.cell_px // v, self.cell_px // h)
             planes.append(cells_from_blocks(blocks, table, cell, CELL_SCALE))
             steps.append(table.ravel().astype(np.float32))
         chroma = np.concatenate(planes[1:]) if len(planes) > 1 else None

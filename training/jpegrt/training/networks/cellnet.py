@@ -123,7 +123,10 @@ def _triangle_taps(cell_px: int, factor: int) -> Tensor:
     for output in range(cell_px):
         position = (output + 0.5) / factor - 0.5
         nearest = output // factor
-        other = nearest if factor == 1 else nearest + (1 if position > nearest else -1)
+        if factor == 1:
+            taps[output, 1, nearest] = 1
+            continue
+        other = nearest + (1 if position > nearest else -1)
         for source, weight in ((nearest, 0.75), (other, 0.25)):
             cell, place = divmod(source, sources)
             taps[output, cell + 1, place] += weight
@@ -144,7 +147,9 @@ class ChromaBranch(nn.Module):
             if cell_px % h or cell_px % v:
                 continue
             planes = 2 * cell_px * cell_px // (h * v)
-            self.upsampling[name] = ChromaUpsampling(cell_px, h, v)
+            self.upsampling[name] = (
+                nn.Identity() if (h, v) == (1, 1) else ChromaUpsampling(cell_px, h, v)
+            )
             self.stems[name] = nn.Conv2d(planes + step_planes, channels, 3, padding=1)
         self.join = nn.Conv2d(luma_channels, channels, 1)
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))

@@ -1,0 +1,161 @@
+"""Writes a bundle: graphs exported, quantised, verified, and listed in a manifest."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+from torch import nn
+
+from jpegrt.export.calibration import QUALITIES, examples, examples_of_each_quality
+from jpegrt.export.graphs import export_graph, graph_specs, module_of, outputs_of
+from jpegrt.export.quantise import quantise
+from jpegrt.export.verify import Verification, verify
+from jpegrt.kernels import GraphSpec
+from jpegrt.runtime.bundle import FORMAT, MANIFEST, Bundle, open_bundle
+from jpegrt.runtime.engines.onnx_runtime import OnnxRuntimeEngine
+from jpegrt.training.degradation import CELL_SCALE
+from jpegrt.training.networks.cellnet import CellNet
+
+CALIBRATION_CROP_PX = 256
+VERIFICATION_CROP_PX = 256
+VERIFICATION_QUALITIES = (10, 40, 90)
+
+
+@dataclass(frozen=True)
+class BundleRequest:
+    """What to write, and the images (none of a test set) to calibrate and to verify with."""
+
+    name: str
+    network: CellNet
+    samplings: list[str]
+    precisions: Sequence[str]
+    calibration_files: Sequence[Path]
+    verification_files: Sequence[Path]
+    description: dict[str, Any]  # goes into the manifest as it is: summary, licence, training
+
+
+class VerificationError(Exception):
+    """A graph's answers are too far from PyTorch's; nothing was written."""
+
+
+def write_bundle(request: BundleRequest, folder: Path, report: Callable[[str], None]) -> Bundle:
+    """Writes or replaces the bundle `folder`, whole or not at all.
+
+    A precision that fails its verification is left out, and the manifest says so; fp32 has to
+    pass. Raises VerificationError.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".bundle-") as scratch:
+        bundle = _write(request, Path(scratch) / "bundle", report)
+        if folder.exists():
+            # What people wrote beside the manifest (the model card) stays.
+            for file in folder.glob("*.md"):
+                shutil.copy2(file, bundle.folder)
+            shutil.rmtree(folder)
+        bundle.folder.rename(folder)
+    return open_bundle(folder)
+
+
+def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) -> Bundle:
+    folder.mkdir()
+    network = request.network.eval()
+    specs = graph_specs(network, request.samplings)
+    models = {}
+    for spec in specs:
+        report(f"exporting {spec.name}")
+        models[spec.name] = export_graph(network, spec)
+
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "model": request.name,
+        "task": "restoration",
+        "scale": 1,
+        "domain": "cells",
+        "cell_px": network.cell_px,
+        "input_scale": CELL_SCALE,
+        "receptive_field_px": network.receptive_field_px,
+        "graphs": [asdict(spec) for spec in specs],
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "multiply_adds_per_px": multiply_adds_per_px(network),
+        **request.description,
+        "default_precision": "fp32",
+        "precisions": {},
+        "rejected_precisions": {},
+        "files": {},
+    }
+    for precision in request.precisions:
+        for spec in specs:
+            report(f"writing {spec.name} in {precision}")
+            model = models[spec.name]
+            if precision == "int8":
+                data = examples(
+                    request.calibration_files, spec, network.cell_px, CALIBRATION_CROP_PX, QUALITIES
+                )
+                model = quantise(model, (example.inputs for example in data))
+            onnx.save(model, folder / f"{spec.name}.{precision}.onnx")
+        _admit(request, folder, manifest, precision, specs, report)
+    if "int8" in manifest["precisions"]:
+        manifest["default_precision"] = "int8"
+    _write_manifest(manifest, folder)
+    return open_bundle(folder)
+
+
+def _admit(
+    request: BundleRequest,
+    folder: Path,
+    manifest: dict[str, Any],
+    precision: str,
+    specs: Sequence[GraphSpec],
+    report: Callable[[str], None],
+) -> None:
+    """Verifies a precision's files and lists them, or removes them."""
+    names = {spec.name: f"{spec.name}.{precision}.onnx" for spec in specs}
+    listed = {name: _describe(folder / name) for name in names.values()}
+    candidate = {**manifest, "precisions": {precision: {"files": names}}, "files": listed}
+    engine = OnnxRuntimeEngine(Bundle(folder, candidate), precision, threads=2)
+    results: dict[str, Verification] = {}
+    for spec in specs:
+        module: nn.Module = module_of(request.network, spec).eval()
+        data = examples_of_each_quality(
+            request.verification_files,
+            spec,
+            request.network.cell_px,
+            VERIFICATION_CROP_PX,
+            VERIFICATION_QUALITIES,
+        )
+        outputs = [tensor.name for tensor in outputs_of(spec, request.network.cell_px)]
+        results[spec.name] = verify(engine, spec.name, module, outputs, data)
+        report(f"{spec.name} in {precision}: {results[spec.name]}")
+    verification = {name: result.to_json() for name, result in results.items()}
+    if all(result.acceptable(precision) for result in results.values()):
+        manifest["precisions"][precision] = {"files": names, "verification": verification}
+        manifest["files"].update(listed)
+        return
+    if precision == "fp32":
+        raise VerificationError(f"fp32 differs too much from PyTorch: {verification}")
+    manifest["rejected_precisions"][precision] = {"verification": verification}
+    for name in names.values():
+        (folder / name).unlink()
+
+
+def multiply_adds_per_px(network: CellNet) -> int:
+    """Of grey images: each weight of the luma trunk's convolutions serves one cell once."""
+    weights = sum(
+        module.weight.numel() for module in network.luma.modules() if isinstance(module, nn.Conv2d)
+    )
+    return round(weights / network.cell_px**2)
+
+
+def _describe(file: Path) -> dict[str, Any]:
+    content = file.read_bytes()
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def _write_manifest(manifest: dict[str, Any], folder: Path) -> None:
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")

@@ -1,0 +1,61 @@
+"""Real JPEGs as a graph's inputs: to calibrate int8 on, and to verify against."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from jpegrt.kernels import GraphSpec
+from jpegrt.training.degradation import Degradation, JpegDegrader, cells_of, ycbcr_from_rgb
+from jpegrt.training.images import load_rgb
+
+QUALITIES = (5, 10, 20, 30, 40, 50, 60, 75, 85, 90, 95)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A graph's inputs by name, N = 1, and the original's cells (planes of all components)."""
+
+    quality: int
+    inputs: dict[str, NDArray[np.float32]]
+    original: NDArray[np.float32]
+
+
+def examples(
+    files: Sequence[Path], graph: GraphSpec, cell_px: int, crop_px: int, qualities: Sequence[int]
+) -> Iterator[Example]:
+    """Each file's centre crop, compressed at one quality after another in turn."""
+    degrader = JpegDegrader(Degradation(), cell_px)
+    for number, file in enumerate(files):
+        yield _example(load_rgb(file), graph, degrader, crop_px, qualities[number % len(qualities)])
+
+
+def examples_of_each_quality(
+    files: Sequence[Path], graph: GraphSpec, cell_px: int, crop_px: int, qualities: Sequence[int]
+) -> Iterator[Example]:
+    """Each file's centre crop, compressed at every quality."""
+    degrader = JpegDegrader(Degradation(), cell_px)
+    for file in files:
+        rgb = load_rgb(file)
+        for quality in qualities:
+            yield _example(rgb, graph, degrader, crop_px, quality)
+
+
+def _example(
+    rgb: NDArray[np.uint8], graph: GraphSpec, degrader: JpegDegrader, crop_px: int, quality: int
+) -> Example:
+    height, width = (min(crop_px, size // 16 * 16) for size in rgb.shape[:2])
+    y, x = (rgb.shape[0] - height) // 2, (rgb.shape[1] - width) // 2
+    crop = np.ascontiguousarray(rgb[y : y + height, x : x + width])
+    planes = ycbcr_from_rgb(crop)
+    if graph.components == 1:
+        crop = np.asarray(Image.fromarray(crop).convert("L"))
+        planes = crop[None].astype(np.float64)
+    degraded = degrader.compress(crop, graph.name, quality, [])
+    inputs = {"luma": degraded.luma[None], "steps": degraded.steps[None]}
+    if degraded.chroma is not None:
+        inputs["chroma"] = degraded.chroma[None]
+    return Example(quality, inputs, cells_of(planes, degrader.cell_px))

@@ -1,0 +1,52 @@
+"""`jpegrt export`."""
+
+import argparse
+import sys
+import tomllib
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Export trained weights as a bundle: ONNX in fp32 and int8, each verified against PyTorch "
+        "on real JPEGs. A precision that costs too much is left out."
+    )
+    parser.add_argument("recipe", help="the recipe that the weights were trained with, last part")
+    parser.add_argument("--data", type=Path, required=True, help="folder of image folders")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the bundle's folder")
+    parser.add_argument("--name", help="the model's name (default: the output folder's)")
+    parser.add_argument("--precision", nargs="+", choices=("int8",), default=["int8"],
+                        help="besides fp32, which is always written")
+    parser.add_argument(
+        "--description", type=Path, help="a TOML file with the manifest's summary, licence, training"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from jpegrt.export.bundle_writer import BundleRequest, write_bundle  # torch, onnx: only now
+    from jpegrt.training.images import find_images
+    from jpegrt.training.networks import build_network
+    from jpegrt.training.recipe import load_recipe
+    from jpegrt.training.weights import find_weights, load_weights
+
+    recipe = load_recipe(arguments.recipe)
+    network = build_network(recipe.network)
+    load_weights(network, find_weights(recipe.name, arguments.runs))
+    files = find_images(arguments.data, recipe.data.sets, recipe.data.validation_every)
+    description = {}
+    if arguments.description:
+        description = tomllib.loads(arguments.description.read_text())
+    request = BundleRequest(
+        arguments.name or arguments.output.name,
+        network,
+        ["420", "444", "422", "440"],
+        ["fp32", *arguments.precision],
+        files.training[::3],
+        files.validation,
+        description,
+    )
+    bundle = write_bundle(request, arguments.output, lambda line: print(line, file=sys.stderr))
+    print(f"{bundle.folder}: {', '.join(bundle.precisions)}, default {bundle.default_precision}")
+    return 0

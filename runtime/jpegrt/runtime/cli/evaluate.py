@@ -1,0 +1,156 @@
+"""`jpegrt evaluate`."""
+
+import argparse
+import json
+import os
+import sys
+from itertools import groupby
+from pathlib import Path
+
+from jpegrt.runtime.cli.options import add_model_options, positive
+from jpegrt.runtime.errors import RestoreError, UsageError
+from jpegrt.runtime.evaluation import (
+    SUBSAMPLINGS,
+    ImageResult,
+    Protocol,
+    QualityResult,
+    Report,
+    Scores,
+    evaluate,
+    find_originals,
+)
+from jpegrt.runtime.session import Session
+
+_HEADER = (
+    "        |          JPEG          |        restored        |  gain |\n"
+    "quality |  PSNR    SSIM   PSNR-B |  PSNR    SSIM   PSNR-B |    dB | worst gain\n"
+    "--------+------------------------+------------------------+-------+-----------"
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compress a folder's originals at several quality factors, restore them, and print the "
+        "PSNR (dB), SSIM and PSNR-B (dB) of the JPEGs and of the restored images."
+    )
+    parser.add_argument(
+        "--images", type=Path, required=True, metavar="DIR", help="lossless originals"
+    )
+    parser.add_argument(
+        "--quality",
+        type=_quality,
+        nargs="+",
+        default=list(Protocol.qualities),
+        metavar="Q",
+        help="libjpeg quality factors (default: 10 20 30 40)",
+    )
+    parser.add_argument(
+        "--colour", action="store_true", help="RGB JPEGs (default: grey, colour images as luma)"
+    )
+    parser.add_argument(
+        "--subsampling", choices=SUBSAMPLINGS, help="of chroma, with --colour (default: 420)"
+    )
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", help="only the first N images, by name"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write a report as JSON")
+    add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.subsampling and not arguments.colour:
+        raise UsageError("--subsampling needs --colour: grey JPEGs have no chroma")
+    if arguments.json and not os.access(arguments.json.parent, os.W_OK):
+        raise UsageError(f"{arguments.json.parent} cannot be written to: choose another --json")
+    protocol = Protocol(
+        tuple(dict.fromkeys(arguments.quality)),
+        arguments.colour,
+        arguments.subsampling or Protocol.subsampling,
+    )
+    files = find_originals(arguments.images, arguments.limit)
+    session = Session(
+        arguments.model,
+        precision=arguments.precision,
+        engine=arguments.engine,
+        threads=arguments.threads,
+    )
+    results = _measure(files, protocol, session)
+    if arguments.json:
+        report = Report(
+            session.model_name,
+            session.precision,
+            session.engine_name,
+            str(arguments.images),
+            protocol,
+            results,
+        )
+        _write_json(report, arguments.json)
+    return 0
+
+
+def _measure(files: list[Path], protocol: Protocol, session: Session) -> tuple[QualityResult, ...]:
+    """Measures, and prints the table as it goes, a row when all images of a quality are done."""
+    _show(
+        f"model {session.model_name}, precision {session.precision}, "
+        f"engine {session.engine_name}, images {len(files)}"
+    )
+    _show(protocol.describe())
+    _show(_HEADER)
+    results = []
+    measured = evaluate(files, protocol, session.restore)
+    for quality, images in groupby(measured, key=lambda image: image.quality):
+        done: list[ImageResult] = []
+        try:
+            for image in images:
+                done.append(image)
+                _show_progress(f"quality {quality}: {len(done)} of {len(files)}, {image.image}")
+        finally:
+            _show_progress("")
+        results.append(QualityResult(quality, tuple(done)))
+        _show(_row(results[-1]))
+    return tuple(results)
+
+
+def _row(result: QualityResult) -> str:
+    worst = result.worst
+    return (
+        f"{result.quality:7d} | {_columns(result.jpeg)} | {_columns(result.restored)} | "
+        f"{result.gain_db:+5.2f} | {worst.gain_db:+5.2f} ({worst.image})"
+    )
+
+
+def _columns(scores: Scores) -> str:
+    return f"{scores.psnr_db:5.2f}  {scores.ssim:7.4f}  {scores.psnr_b_db:6.2f}"
+
+
+def _show(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()  # a row may be minutes before the next, and a file be watched
+
+
+def _show_progress(text: str) -> None:
+    """Replaces the terminal's current line, or does nothing if there is no terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+
+def _write_json(report: Report, path: Path) -> None:
+    """Writes the whole file or leaves what was there. Raises RestoreError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_text(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
+        temporary.replace(path)
+    except OSError as error:
+        raise RestoreError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _quality(text: str) -> int:
+    """An argparse type: a quality factor from 1 to 100."""
+    value = int(text)
+    if not 1 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"must be from 1 to 100, not {text}")
+    return value

@@ -1,0 +1,97 @@
+"""`jpegrt info`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from jpegrt.kernels import JpegImage, NativeError, read_coefficients
+from jpegrt.runtime.cli.options import add_limit_option
+from jpegrt.runtime.errors import RestoreError
+from jpegrt.runtime.session import read_file
+from jpegrt.runtime.tables import estimate_quality
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Show a JPEG's geometry, sampling, tables and estimated quality factor."
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--json", action="store_true")
+    add_limit_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    jpeg = _read(arguments.file, arguments.max_pixels)
+    description = _describe(jpeg, arguments.file.stat().st_size)
+    if arguments.json:
+        json.dump(description, sys.stdout, indent=1)
+        print()
+    else:
+        print(_text(arguments.file, description))
+    return 0
+
+
+def _read(path: Path, max_pixels: int) -> JpegImage:
+    try:
+        return read_coefficients(read_file(path), allow_damaged=True, max_pixels=max_pixels)
+    except (RestoreError, NativeError) as error:
+        raise RestoreError(f"{path}: {error}") from error
+
+
+def _describe(jpeg: JpegImage, size: int) -> dict[str, Any]:
+    tables = [component.table for component in jpeg.components]
+    assert tables[0] is not None
+    quality = estimate_quality(tables[0])
+    return {
+        "width": jpeg.width,
+        "height": jpeg.height,
+        "bytes": size,
+        "bits_per_pixel": round(8 * size / (jpeg.width * jpeg.height), 3),
+        "colour": jpeg.colour.name.lower(),
+        "subsampling": jpeg.subsampling,
+        "coding": jpeg.coding.name.lower(),
+        "entropy_coding": "arithmetic" if jpeg.arithmetic else "huffman",
+        "restart_interval": jpeg.restart_interval,
+        "damaged": jpeg.warnings > 0,
+        "quality": quality.quality,
+        "quality_exact": quality.exact,
+        "components": [
+            {
+                "width": component.width,
+                "height": component.height,
+                "sampling": [component.h, component.v],
+                "blocks": list(component.blocks.shape[:2])  # type: ignore[union-attr]
+                if component.blocks is not None
+                else None,
+                "table": table.tolist() if table is not None else None,
+            }
+            for component, table in zip(jpeg.components, tables, strict=True)
+        ],
+    }
+
+
+def _text(path: Path, d: dict[str, Any]) -> str:
+    kind = "the standard table" if d["quality_exact"] else "nearest; its table is not a standard one"
+    lines = [
+        f"{path}",
+        f"  size         {d['width']} x {d['height']} pixels, {d['bytes']:,} bytes "
+        f"({d['bits_per_pixel']} bits a pixel)",
+        f"  colour       {d['colour']}, {d['subsampling']}",
+        f"  coding       {d['coding']}, {d['entropy_coding']}, "
+        + (f"restart every {d['restart_interval']} MCUs" if d["restart_interval"] else "no restarts"),
+        f"  quality      {d['quality']} ({kind})",
+    ]
+    if d["damaged"]:
+        lines.append("  damaged      yes: restore it with --allow-damaged")
+    names = ["Y", "Cb", "Cr"] if d["colour"] == "ycbcr" else list("RGB") if d["colour"] == "rgb" else ["Y"]
+    seen: list[list[list[int]]] = []
+    for name, component in zip(names, d["components"], strict=True):
+        if component["table"] in seen:
+            lines.append(f"  table {name:<6} the same as {names[seen.index(component['table'])]}'s")
+        else:
+            rows = [" ".join(f"{step:4}" for step in row) for row in component["table"]]
+            lines.append(f"  table {name:<6}{rows[0]}")
+            lines += [" " * 14 + row for row in rows[1:]]
+        seen.append(component["table"])
+    return "\n".join(lines)

@@ -1,0 +1,42 @@
+"""Engines: what runs a bundle's graphs. Each file wraps one vendor package, imported on use."""
+
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from jpegrt.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from jpegrt.kernels import Engine
+    from jpegrt.runtime.bundle import Bundle
+
+# name -> (module and class here, the package it needs, the extra that installs it); in the order
+# in which "auto" looks for one.
+_ENGINES = {
+    "onnxruntime": ("onnx_runtime", "OnnxRuntimeEngine", "onnxruntime", "cpu"),
+    "openvino": ("open_vino", "OpenVinoEngine", "openvino", "openvino"),
+}
+ENGINE_NAMES = ("auto", *_ENGINES)
+
+
+def resolve_engine(name: str) -> str:
+    """The engine to use for a name of ENGINE_NAMES. Raises UsageError if it is not installed."""
+    if name not in ENGINE_NAMES:
+        raise UsageError(f"unknown engine {name}: choose one of {', '.join(ENGINE_NAMES)}")
+    candidates = list(_ENGINES) if name == "auto" else [name]
+    for candidate in candidates:
+        if find_spec(_ENGINES[candidate][2]):
+            return candidate
+    extra = _ENGINES[candidates[0]][3]
+    wanted = "no engine" if name == "auto" else f"engine {name}"
+    verb = "is installed" if name == "auto" else "is not installed"
+    raise UsageError(f"{wanted} {verb}: run pip install 'jpegrt[{extra}]'")
+
+
+def create_engine(name: str, bundle: "Bundle", precision: str, threads: int) -> "Engine":
+    """An engine of a resolved name. threads: 0 = one per core."""
+    module, kind, _, _ = _ENGINES[name]
+    engine_class = getattr(import_module(f"{__name__}.{module}"), kind)
+    engine: Engine = engine_class(bundle, precision, threads or os.cpu_count() or 1)
+    return engine

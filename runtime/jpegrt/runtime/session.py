@@ -1,0 +1,79 @@
+"""Sessions: JPEGs in, restored pixels out."""
+
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jpegrt.kernels import NativeError, Pipeline, Timings
+from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS
+from jpegrt.runtime.bundle import find_bundle
+from jpegrt.runtime.engines import create_engine, resolve_engine
+from jpegrt.runtime.errors import RestoreError
+
+Jpeg = bytes | str | os.PathLike[str]
+
+
+class Session:
+    """Restores JPEGs with one model. Threads may share it; they take turns.
+
+    model: a shipped model's name, a bundle's folder, or "none" for a plain decoder.
+    precision: one of the bundle's; None is the bundle's default.
+    engine: one of `engines.ENGINE_NAMES`.
+    threads: 0 = one per core.
+    allow_damaged: restore what is there of truncated or corrupt files instead of refusing them.
+    max_pixels: larger images are refused before memory is taken.
+    Raises UsageError if there is no such model, precision or engine.
+    """
+
+    def __init__(
+        self,
+        model: str = "cellnet",
+        *,
+        precision: str | None = None,
+        engine: str = "auto",
+        threads: int = 0,
+        allow_damaged: bool = False,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        self.model_name, self.precision, self.engine_name = "none", "-", "-"
+        spec = network = None
+        if model != "none":
+            bundle = find_bundle(model)
+            self.model_name = bundle.name
+            self.precision = bundle.choose_precision(precision)
+            self.engine_name = resolve_engine(engine)
+            spec = bundle.spec
+            network = create_engine(self.engine_name, bundle, self.precision, threads)
+        self._pipeline = Pipeline(
+            spec, network, threads=threads, allow_damaged=allow_damaged, max_pixels=max_pixels
+        )
+        self._turn = threading.Lock()
+
+    def restore(self, jpeg: Jpeg) -> NDArray[np.uint8]:
+        """The restored image of a JPEG's bytes or file: uint8 (H, W) if grey, else (H, W, 3) RGB.
+
+        Raises RestoreError.
+        """
+        return self.restore_timed(jpeg)[0]
+
+    def restore_timed(self, jpeg: Jpeg) -> tuple[NDArray[np.uint8], Timings]:
+        """The restored image, and how long each stage took."""
+        content = jpeg if isinstance(jpeg, bytes) else read_file(Path(jpeg))
+        with self._turn:
+            try:
+                pixels = np.empty(self._pipeline.read(content), np.uint8)
+                self._pipeline.restore(pixels)
+            except NativeError as error:
+                raise RestoreError(str(error)) from error
+            return pixels, self._pipeline.timings
+
+
+def read_file(path: Path) -> bytes:
+    """Raises RestoreError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RestoreError(f"cannot be read: {error.strerror or error}") from error

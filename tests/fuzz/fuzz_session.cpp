@@ -1,0 +1,81 @@
+// Fuzz target: any bytes through a plain decoder and through a model, strict and lenient.
+// The sessions outlive an input, so that what one file leaves behind meets the next.
+
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+#include <vector>
+
+#include "jpegrt.h"
+
+namespace {
+
+size_t Elements(const jpegrt_tensor& tensor) {
+  size_t count = 1;
+  for (uint32_t i = 0; i < tensor.rank; ++i) count *= static_cast<size_t>(tensor.shape[i]);
+  return count;
+}
+
+// Reads every input and writes every output, so that a wrong shape is a wrong access.
+int FillWithMean(void*, const char*, const jpegrt_tensor* inputs, size_t n_inputs,
+                 const jpegrt_tensor* outputs, size_t n_outputs, void*, char* message,
+                 size_t message_size) {
+  float sum = 0;
+  for (size_t i = 0; i < n_inputs; ++i) {
+    const auto* data = static_cast<const float*>(inputs[i].data);
+    for (size_t k = 0; k < Elements(inputs[i]); ++k) sum += data[k];
+  }
+  const float mean = sum / static_cast<float>(Elements(inputs[0]));
+  for (size_t i = 0; i < n_outputs; ++i) {
+    auto* data = static_cast<float*>(outputs[i].data);
+    for (size_t k = 0; k < Elements(outputs[i]); ++k) data[k] = mean;
+  }
+  std::strncpy(message, "the mean is not a number", message_size);
+  return mean != mean;
+}
+
+class Session {
+ public:
+  Session(bool allow_damaged, uint32_t cell_px) {
+    const jpegrt_graph graphs[] = {{"grey", 1, 1, 1}, {"444", 3, 1, 1}, {"420", 3, 2, 2}};
+    const jpegrt_model model = {sizeof model, cell_px, 1 / 128.f, cell_px > 1 ? 3u : 2u, graphs};
+    const jpegrt_engine engine = {sizeof engine, nullptr, FillWithMean, nullptr};
+    jpegrt_session_options options = {};
+    options.struct_size = sizeof options;
+    options.threads = 2;
+    options.read = {sizeof options.read, allow_damaged, 1 << 20};
+    const bool plain = cell_px == 0;
+    if (jpegrt_session_create(&options, plain ? nullptr : &model, plain ? nullptr : &engine,
+                              &session_) != JPEGRT_OK)
+      std::abort();
+  }
+  ~Session() { jpegrt_session_destroy(session_); }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  void Restore(const uint8_t* bytes, size_t size) {
+    jpegrt_image image;
+    const jpegrt_status status = jpegrt_session_read(session_, bytes, size, &image);
+    if ((status == JPEGRT_OK) != (std::strlen(jpegrt_session_message(session_)) == 0)) std::abort();
+    if (status == JPEGRT_ERR_INTERNAL) std::abort();
+    if (status != JPEGRT_OK) return;
+    const size_t row = static_cast<size_t>(image.width) * image.components;
+    // Exactly as large as the image, so that a byte too many is found.
+    std::vector<uint8_t> pixels(row * image.height);
+    if (jpegrt_session_restore(session_, pixels.data(), row) != JPEGRT_OK) std::abort();
+  }
+
+ private:
+  jpegrt_session* session_ = nullptr;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  // One set per thread: a session is used by one thread at a time.
+  thread_local Session strict_plain(false, 0), plain(true, 0), strict_model(false, 8),
+      model(true, 8), small_cells(true, 1), odd_cells(true, 2);
+  for (Session* session : {&strict_plain, &plain, &strict_model, &model, &small_cells, &odd_cells})
+    session->Restore(bytes, size);
+  return 0;
+}
