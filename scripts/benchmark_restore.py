@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,7 @@ def main() -> None:
     )
     decode = plain_decoder()
     reports = []
+    ratios = []
     for path in arguments.image:
         with Image.open(path) as opened:
             image = opened.convert("RGB" if arguments.colour else "L")
@@ -80,9 +82,9 @@ def main() -> None:
         np.testing.assert_array_equal(plain, pixels)
 
         variants: dict[str, Callable[[], object]] = {
-            "plain decode": lambda jpeg=jpeg, pixels=pixels: decode(jpeg, pixels),
-            "plain decode again": lambda jpeg=jpeg, pixels=pixels: decode(jpeg, pixels),
-            "restore": lambda jpeg=jpeg: session.restore(jpeg),
+            "plain decode": partial(decode, jpeg, pixels),
+            "plain decode again": partial(decode, jpeg, pixels),
+            "restore": partial(session.restore, jpeg),
         }
         summaries = summarise(measure(variants, arguments.rounds, seconds=0.05))
         timings = session.restore_timed(jpeg)[1]
@@ -96,6 +98,7 @@ def main() -> None:
             f"{timings.unpack_ms:.2f}, network {timings.network_ms:.2f}, pixels "
             f"{timings.pixels_ms:.2f} ms"
         )
+        ratios.append(restore.ratio)
         reports.append(
             {
                 "image": path.name,
@@ -103,7 +106,6 @@ def main() -> None:
                 **{name: summary.to_json() for name, summary in summaries.items()},
             }
         )
-    ratios = sorted(report["restore"]["ratio"] for report in reports)  # type: ignore[index]
     print(f"median ratio of {len(ratios)} images: {np.median(ratios):.1f}")
     if arguments.json:
         description = {

@@ -16,10 +16,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the bundle's folder")
     parser.add_argument("--name", help="the model's name (default: the output folder's)")
-    parser.add_argument("--precision", nargs="+", choices=("int8",), default=["int8"],
-                        help="besides fp32, which is always written")
     parser.add_argument(
-        "--description", type=Path, help="a TOML file with the manifest's summary, licence, training"
+        "--precision",
+        nargs="+",
+        choices=("int8",),
+        default=["int8"],
+        help="besides fp32, which is always written",
+    )
+    parser.add_argument(
+        "--description",
+        type=Path,
+        help="a TOML file with the manifest's summary, licence, training",
     )
     parser.set_defaults(run=run)
 

@@ -1,9 +1,9 @@
 """int8 graphs, by explicit quantise / dequantise (QDQ) nodes.
 
 Activations are asymmetric uint8, weights symmetric int8 per output channel: what the integer
-kernels of CPUs run fastest, in ONNX Runtime and OpenVINO alike. The convolutions, their ReLUs and
-the additions between them are quantised; what makes the result exact stays in float: the input
-that the residual is added to, the residual's size, and the fixed filter that upsamples chroma.
+kernels of CPUs run fastest, in ONNX Runtime and OpenVINO alike. Convolutions, their ReLUs and the
+additions between them are quantised. Float stays what makes the result exact: the input that the
+residual is added to, the residual's size, and the fixed filter that upsamples chroma.
 """
 
 import tempfile
@@ -21,6 +21,14 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from jpegrt.export.stem_split import STEM_SCALE, STEM_ZERO_POINT, split_stem_inputs
+
+_STEM_RANGE = {
+    "quant_type": QuantType.QUInt8,
+    "scale": np.array(STEM_SCALE, np.float32),
+    "zero_point": np.array(STEM_ZERO_POINT, np.uint8),
+}
 
 Inputs = dict[str, NDArray[np.float32]]
 
@@ -41,6 +49,9 @@ def quantise(model: onnx.ModelProto, calibration: Iterable[Inputs]) -> onnx.Mode
         )
         onnx.save(model, float_file)
         quant_pre_process(float_file, prepared, skip_symbolic_shape=True)
+        split = onnx.load(prepared)
+        stem_inputs = split_stem_inputs(split)
+        onnx.save(split, prepared)
         quantize_static(
             prepared,
             quantised,
@@ -51,8 +62,15 @@ def quantise(model: onnx.ModelProto, calibration: Iterable[Inputs]) -> onnx.Mode
             per_channel=True,
             calibrate_method=CalibrationMethod.MinMax,
             op_types_to_quantize=["Conv", "Relu", "Add"],
-            nodes_to_quantize=quantisable_nodes(onnx.load(prepared)),
-            extra_options={"WeightSymmetric": True},
+            nodes_to_quantize=quantisable_nodes(split),
+            extra_options={
+                "WeightSymmetric": True,
+                # Ranges averaged over the images, not the widest: rare extremes clip, and
+                # everything else is twice as fine (0.09 dB lost at quality 20, against 0.02).
+                "CalibMovingAverage": True,
+                "CalibMovingAverageConstant": 0.05,
+                "TensorQuantOverrides": {name: [_STEM_RANGE] for name in stem_inputs},
+            },
         )
         result = onnx.load(quantised)
     onnx.checker.check_model(result)

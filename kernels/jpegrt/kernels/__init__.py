@@ -2,8 +2,8 @@
 
 from jpegrt.kernels._native import NativeError, Status
 from jpegrt.kernels.coefficients import (
-    CoefficientReader,
     Coding,
+    CoefficientReader,
     Colour,
     Component,
     JpegImage,
@@ -18,8 +18,8 @@ from jpegrt.kernels.unpack import (
 )
 
 __all__ = [
-    "CoefficientReader",
     "Coding",
+    "CoefficientReader",
     "Colour",
     "Component",
     "Engine",

@@ -4,16 +4,19 @@ The names and their order are those of jpegrt.h, which documents them.
 """
 
 import ctypes as ct
+import math
 import os
 import sys
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 _NAME = {"win32": "jpegrt.dll", "darwin": "libjpegrt.dylib"}.get(sys.platform, "libjpegrt.so")
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 MAX_COMPONENTS = 4
 MAX_RANK = 4
@@ -218,6 +221,12 @@ def pointer(array: NDArray[Any], dtype: DTypeLike, shape: tuple[int, ...]) -> in
             f"got {array.dtype} {array.shape}"
         )
     return array.ctypes.data
+
+
+def array_at(address: int, dtype: type[_Scalar], shape: tuple[int, ...]) -> NDArray[_Scalar]:
+    """Native memory as an array; valid as long as the memory is."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    return np.ndarray(shape, dtype, memoryview((ct.c_uint8 * size).from_address(address)))
 
 
 def check(status: int, call: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jpegrt.kernels import _native
-from jpegrt.kernels._native import NativeError, check, lib
+from jpegrt.kernels._native import NativeError, array_at, check, lib
 
 DEFAULT_MAX_PIXELS = 1 << 27
 
@@ -108,15 +108,10 @@ def _component(component: _native.Component) -> Component:
     blocks = table = None
     native = component.blocks
     if native.data:
-        padded = _array(native.data, ct.c_int16, (native.rows, native.stride, 8, 8))
+        padded = array_at(native.data, np.int16, (native.rows, native.stride, 8, 8))
         blocks = padded[:, : native.columns].copy()
-        table = _array(native.table, ct.c_uint16, (8, 8)).copy()
+        table = array_at(native.table, np.uint16, (8, 8)).copy()
     return Component(blocks, table, component.width, component.height, component.h, component.v)
-
-
-def _array(address: int, kind: type, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    size = int(np.prod(shape))
-    return np.ctypeslib.as_array((kind * size).from_address(address)).reshape(shape)
 
 
 class CoefficientReader:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jpegrt.kernels import _native
-from jpegrt.kernels._native import NativeError, check, lib
+from jpegrt.kernels._native import NativeError, array_at, check, lib
 from jpegrt.kernels.coefficients import (
     DEFAULT_MAX_PIXELS,
     JpegImage,
@@ -151,9 +151,7 @@ class Pipeline:
     def timings(self) -> Timings:
         """Of the image last read and restored."""
         timings = _native.Timings()
-        check(
-            lib.jpegrt_session_timings(self._handle, ct.byref(timings)), "jpegrt_session_timings"
-        )
+        check(lib.jpegrt_session_timings(self._handle, ct.byref(timings)), "jpegrt_session_timings")
         return Timings(
             timings.entropy_decode_ms, timings.unpack_ms, timings.network_ms, timings.pixels_ms
         )
@@ -188,9 +186,7 @@ def _callback(engine: Engine, errors: list[BaseException]):  # type: ignore[no-u
 
 
 def _arrays(tensors, count: int) -> dict[str, NDArray[np.float32]]:  # type: ignore[no-untyped-def]
-    arrays = {}
-    for tensor in tensors[:count]:
-        shape = tuple(tensor.shape[: tensor.rank])
-        memory = (ct.c_float * int(np.prod(shape))).from_address(tensor.data)
-        arrays[tensor.name.decode()] = np.frombuffer(memory, np.float32).reshape(shape)
-    return arrays
+    return {
+        tensor.name.decode(): array_at(tensor.data, np.float32, tuple(tensor.shape[: tensor.rank]))
+        for tensor in tensors[:count]
+    }

@@ -63,9 +63,7 @@ def cells_from_blocks(
         raise ValueError(f"cells are 1, 2, 4 or 8 samples high and wide, got {cell}")
     shape = (height * width, 8 * native.rows // height, 8 * native.columns // width)
     cells = np.empty(shape, np.float32)
-    status = lib.jpegrt_cells_from_blocks(
-        ct.byref(native), width, height, scale, cells.ctypes.data
-    )
+    status = lib.jpegrt_cells_from_blocks(ct.byref(native), width, height, scale, cells.ctypes.data)
     check(status, "jpegrt_cells_from_blocks")
     return cells
 

@@ -60,11 +60,13 @@ class Bundle:
     def read_graph(self, graph: str, precision: str) -> bytes:
         """The ONNX file of one graph. Raises UsageError if it is missing or was changed."""
         name = self.manifest["precisions"][precision]["files"][graph]
-        path = self.folder / name
+        path = self.folder / str(name)
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise UsageError(f"{path}: {error.strerror}; export or install the model again") from error
+            raise UsageError(
+                f"{path}: {error.strerror}; export or install the model again"
+            ) from error
         if hashlib.sha256(content).hexdigest() != self.manifest["files"][name]["sha256"]:
             raise UsageError(
                 f"{path} is not the file that {MANIFEST} lists (its SHA-256 differs); "

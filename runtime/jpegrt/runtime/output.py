@@ -1,8 +1,12 @@
 """Output files: named, checked beforehand, and written whole or not at all."""
 
+import json
 import os
-import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,29 +35,30 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{path.parent} cannot be written to: choose another output")
 
 
-def write_png(pixels: NDArray[np.uint8], path: Path) -> None:
-    """Writes uint8 (H, W) or (H, W, 3) RGB. Raises RestoreError, and then leaves nothing behind."""
-    handle, temporary = -1, ""
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that becomes `path` when the block ends well, and else leaves nothing.
+
+    An existing `path` stays as it was until then. Raises RestoreError for a full disk and the like.
+    """
+    temporary = path.with_name(f".jpegrt-{os.getpid()}-{threading.get_ident()}.part")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            Image.fromarray(pixels).save(file, "PNG")
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        with temporary.open("wb") as file:
+            yield file
+        temporary.replace(path)
     except OSError as error:
-        _remove(temporary)
         raise RestoreError(f"{path} cannot be written: {error.strerror or error}") from error
-    except BaseException:
-        _remove(temporary)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def write_png(pixels: NDArray[np.uint8], path: Path) -> None:
+    """Writes uint8 (H, W) or (H, W, 3) RGB, whole or not at all. Raises RestoreError."""
+    with written_whole(path) as file:
+        Image.fromarray(pixels).save(file, "PNG")
 
 
-def _remove(path: str) -> None:
-    if path and os.path.exists(path):
-        os.unlink(path)
+def write_json(content: object, path: Path) -> None:
+    """Writes JSON, whole or not at all. Raises RestoreError."""
+    with written_whole(path) as file:
+        file.write((json.dumps(content, indent=1, allow_nan=False) + "\n").encode())

@@ -13,7 +13,7 @@ from PIL import Image
 
 from jpegrt.kernels import CoefficientReader, cells_from_blocks
 from jpegrt.runtime.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
-from jpegrt.training.networks.cellnet import SAMPLINGS
+from jpegrt.training.samplings import SAMPLINGS
 
 CELL_SCALE = 1 / 255
 
@@ -114,7 +114,8 @@ class JpegDegrader:
         jpeg = _encode(
             Image.fromarray(np.ascontiguousarray(patch)), quality, _PILLOW_NAMES[sampling], tables
         )
-        planes, steps = [], []
+        planes: list[NDArray[np.float32]] = []
+        steps: list[NDArray[np.float32]] = []
         for component in self._reader.read(jpeg).components:
             blocks, table = component.blocks, component.table
             assert blocks is not None and table is not None
@@ -140,7 +141,7 @@ _PILLOW_NAMES = {
 }
 
 
-def cells_of(planes: NDArray[np.floating], cell_px: int) -> NDArray[np.float32]:
+def cells_of(planes: NDArray[np.uint8 | np.float64], cell_px: int) -> NDArray[np.float32]:
     """Levels (C, H, W), 0 to 255, into a network's cells (C r^2, H / r, W / r), the target's form."""
     channels, height, width = planes.shape
     rows, columns = height // cell_px, width // cell_px
@@ -157,6 +158,6 @@ _YCBCR_FROM_RGB = np.array(
 
 def ycbcr_from_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
     """(H, W, 3) RGB to unrounded (3, H, W) Y, Cb, Cr levels, chroma centred on 128."""
-    ycbcr = np.einsum("cd,hwd->chw", _YCBCR_FROM_RGB, rgb.astype(np.float64))
+    ycbcr: NDArray[np.float64] = np.einsum("cd,hwd->chw", _YCBCR_FROM_RGB, rgb.astype(np.float64))
     ycbcr[1:] += 128
     return ycbcr

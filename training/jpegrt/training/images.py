@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-SUFFIXES = {".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"}  # lossless ones only
+from jpegrt.runtime.evaluation import LOSSLESS_SUFFIXES
 
 # Photographs of more pixels than this are offered at half size too: they are softer, pixel for
 # pixel, than what the standard sets and the web hold.
@@ -31,7 +31,7 @@ def find_images(data: Path, sets: Sequence[str], validation_every: int) -> Image
     """
     files: list[Path] = []
     for name in sets:
-        found = sorted(p for p in (data / name).glob("*") if p.suffix.lower() in SUFFIXES)
+        found = sorted(p for p in (data / name).glob("*") if p.suffix.lower() in LOSSLESS_SUFFIXES)
         if not found:
             raise FileNotFoundError(f"no lossless images in {data / name}")
         files += found
@@ -78,7 +78,9 @@ class PatchSource:
         image = sizes[rng.integers(len(sizes))]
         y = rng.integers(image.shape[0] - self._patch_px + 1)
         x = rng.integers(image.shape[1] - self._patch_px + 1)
-        patch = np.rot90(image[y : y + self._patch_px, x : x + self._patch_px], rng.integers(4))
+        patch = np.rot90(
+            image[y : y + self._patch_px, x : x + self._patch_px], int(rng.integers(4))
+        )
         if rng.random() < 0.5:
             patch = patch[:, ::-1]
         if rng.random() < 0.5:

@@ -20,7 +20,7 @@ from jpegrt.training.networks import build_network
 from jpegrt.training.networks.cellnet import CellNet
 from jpegrt.training.recipe import Recipe
 from jpegrt.training.validation import Validation
-from jpegrt.training.weights import find_weights, load_weights, save_weights
+from jpegrt.training.weights import find_weights, load_grown, save_weights
 
 CHECKPOINT_SECONDS = 60
 
@@ -42,8 +42,8 @@ class Training:
 
         self.network = build_network(recipe.network)
         if schedule.start_from:
-            load_weights(self.network, find_weights(schedule.start_from, runs))
-        self.network.to(memory_format=torch.channels_last)
+            load_grown(self.network, find_weights(schedule.start_from, runs))
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         trained: nn.Module = getattr(self.network, schedule.part)
         self.network.requires_grad_(False)
         trained.requires_grad_(True)
@@ -55,9 +55,7 @@ class Training:
             self._restore_checkpoint()
 
         files = find_images(data, recipe.data.sets, recipe.data.validation_every)
-        self._validation = Validation(
-            files.validation, recipe.degradation, self.network.cell_px
-        )
+        self._validation = Validation(files.validation, recipe.degradation, self.network.cell_px)
         batches = PatchBatches(
             PatchSource(files.training, recipe.data.patch_px),
             recipe.degradation,
@@ -122,7 +120,7 @@ class Training:
         with torch.autocast("cpu", torch.bfloat16):
             loss = part_loss(self.network, schedule.part, batch)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self._optimizer.step()
         self.average.update(self.network, self.step)

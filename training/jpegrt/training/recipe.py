@@ -22,7 +22,8 @@ class Data:
 @dataclass(frozen=True)
 class Schedule:
     """part: which weights are trained, "luma" or "chroma" (the other part is frozen).
-    start_from: the recipe whose weights a run begins with; none if empty.
+    start_from: the recipe whose weights a run begins with (its network may be smaller); none if
+        empty.
     minutes: length of the run, which the cosine schedule fills.
     ema: decay of the averaged weights, which are the ones kept.
     """

@@ -22,6 +22,22 @@ def load_weights(network: nn.Module, path: Path) -> None:
     network.load_state_dict({name: t.float() for name, t in load_file(path).items()})
 
 
+def load_grown(network: nn.Module, path: Path) -> None:
+    """Starts a wider or deeper network from a smaller one's weights, answering as it does.
+
+    Every weight of the small network is copied into a corner of its namesake. What the corner's
+    outputs would read of new inputs is zeroed; new outputs keep their random start, and so do
+    new residual blocks, which begin as the identity.
+    """
+    state = network.state_dict()
+    for name, small in load_file(path).items():
+        grown = state[name]
+        if small.dim() > 1:
+            grown[: small.shape[0], small.shape[1] :] = 0
+        grown[tuple(slice(size) for size in small.shape)] = small.float()
+    network.load_state_dict(state)
+
+
 def find_weights(name: str, runs: Path) -> Path:
     """A recipe's weights: those of a run under `runs` if there are any, else the shipped ones."""
     for path in (runs / name / f"{name}.safetensors", WEIGHTS / f"{name}.safetensors"):

@@ -3,11 +3,12 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points, version
 
 from jpegrt.runtime.cli import evaluate, info, models, restore
-from jpegrt.runtime.errors import RestoreError
+from jpegrt.runtime.errors import RestoreError, UsageError
 
 _EXIT_CODES = """\
 exit codes:
@@ -17,8 +18,11 @@ exit codes:
 """
 
 
-def build_parser(extensions: Sequence[EntryPoint]) -> argparse.ArgumentParser:
-    """The parser with the runtime's commands, and those that installed parts register."""
+def build_parser(extensions: Sequence[EntryPoint], command: str | None) -> argparse.ArgumentParser:
+    """The parser with the runtime's commands, and those that other parts register.
+
+    Of these only `command` is loaded: they may be slow to import, or lack a package.
+    """
     parser = argparse.ArgumentParser(
         prog="jpegrt",
         description="Restores JPEGs from their DCT coefficients.",
@@ -32,8 +36,30 @@ def build_parser(extensions: Sequence[EntryPoint]) -> argparse.ArgumentParser:
     _add(commands, "info", "show what a JPEG is made of", info.configure)
     _add(commands, "evaluate", "measure a model on a folder of originals", evaluate.configure)
     for extension in sorted(extensions, key=lambda e: e.name, reverse=True):
-        _add(commands, extension.name, f"needs the extra [{extension.name}]", extension.load())
+        configure = _load(extension) if extension.name == command else _nothing
+        _add(commands, extension.name, f"(with the extra [{extension.name}])", configure)
     return parser
+
+
+def _nothing(parser: argparse.ArgumentParser) -> None:
+    """Configures a command that is only listed."""
+
+
+def _load(extension: EntryPoint) -> Callable[[argparse.ArgumentParser], None]:
+    with _extra_needed(extension.name):
+        configure: Callable[[argparse.ArgumentParser], None] = extension.load()
+        return configure
+
+
+@contextmanager
+def _extra_needed(name: str) -> Iterator[None]:
+    """Turns a missing package into the sentence that says how to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"jpegrt {name} needs the package {error.name}: run pip install 'jpegrt[{name}]'"
+        ) from error
 
 
 def _add(
@@ -54,10 +80,15 @@ def _add(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
-    arguments = build_parser(list(entry_points(group="jpegrt.commands"))).parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    extensions = list(entry_points(group="jpegrt.commands"))
+    command = argv[0] if argv else None
     try:
-        code: int = arguments.run(arguments)
-        return code
+        arguments = build_parser(extensions, command).parse_args(argv)
+        if any(extension.name == command for extension in extensions):
+            with _extra_needed(str(command)):
+                return int(arguments.run(arguments))
+        return int(arguments.run(arguments))
     except RestoreError as error:
         print(f"jpegrt: {error}", file=sys.stderr)
         return error.exit_code

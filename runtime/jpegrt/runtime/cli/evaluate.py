@@ -1,14 +1,13 @@
 """`jpegrt evaluate`."""
 
 import argparse
-import json
 import os
 import sys
 from itertools import groupby
 from pathlib import Path
 
 from jpegrt.runtime.cli.options import add_model_options, positive
-from jpegrt.runtime.errors import RestoreError, UsageError
+from jpegrt.runtime.errors import UsageError
 from jpegrt.runtime.evaluation import (
     SUBSAMPLINGS,
     ImageResult,
@@ -19,6 +18,7 @@ from jpegrt.runtime.evaluation import (
     evaluate,
     find_originals,
 )
+from jpegrt.runtime.output import write_json
 from jpegrt.runtime.session import Session
 
 _HEADER = (
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
             protocol,
             results,
         )
-        _write_json(report, arguments.json)
+        write_json(report.to_json(), arguments.json)
     return 0
 
 
@@ -134,18 +134,6 @@ def _show_progress(text: str) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{text}")
         sys.stderr.flush()
-
-
-def _write_json(report: Report, path: Path) -> None:
-    """Writes the whole file or leaves what was there. Raises RestoreError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
-        temporary.replace(path)
-    except OSError as error:
-        raise RestoreError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _quality(text: str) -> int:

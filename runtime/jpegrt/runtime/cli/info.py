@@ -61,7 +61,7 @@ def _describe(jpeg: JpegImage, size: int) -> dict[str, Any]:
                 "width": component.width,
                 "height": component.height,
                 "sampling": [component.h, component.v],
-                "blocks": list(component.blocks.shape[:2])  # type: ignore[union-attr]
+                "blocks": list(component.blocks.shape[:2])
                 if component.blocks is not None
                 else None,
                 "table": table.tolist() if table is not None else None,
@@ -72,19 +72,33 @@ def _describe(jpeg: JpegImage, size: int) -> dict[str, Any]:
 
 
 def _text(path: Path, d: dict[str, Any]) -> str:
-    kind = "the standard table" if d["quality_exact"] else "nearest; its table is not a standard one"
+    kind = (
+        "the standard table" if d["quality_exact"] else "nearest; its table is not a standard one"
+    )
     lines = [
         f"{path}",
-        f"  size         {d['width']} x {d['height']} pixels, {d['bytes']:,} bytes "
-        f"({d['bits_per_pixel']} bits a pixel)",
+        (
+            f"  size         {d['width']} x {d['height']} pixels, {d['bytes']:,} bytes "
+            f"({d['bits_per_pixel']} bits a pixel)"
+        ),
         f"  colour       {d['colour']}, {d['subsampling']}",
         f"  coding       {d['coding']}, {d['entropy_coding']}, "
-        + (f"restart every {d['restart_interval']} MCUs" if d["restart_interval"] else "no restarts"),
+        + (
+            f"restart every {d['restart_interval']} MCUs"
+            if d["restart_interval"]
+            else "no restarts"
+        ),
         f"  quality      {d['quality']} ({kind})",
     ]
     if d["damaged"]:
         lines.append("  damaged      yes: restore it with --allow-damaged")
-    names = ["Y", "Cb", "Cr"] if d["colour"] == "ycbcr" else list("RGB") if d["colour"] == "rgb" else ["Y"]
+    names = (
+        ["Y", "Cb", "Cr"]
+        if d["colour"] == "ycbcr"
+        else list("RGB")
+        if d["colour"] == "rgb"
+        else ["Y"]
+    )
     seen: list[list[list[int]]] = []
     for name, component in zip(names, d["components"], strict=True):
         if component["table"] in seen:

@@ -35,14 +35,18 @@ def _description(bundle: Bundle) -> str:
         f"{bundle.name}: {manifest.get('summary', '')}",
         f"  precisions  {', '.join(precisions)}",
         f"  images      {graphs}",
-        f"  cost        {manifest.get('parameters', 0):,} parameters, "
-        f"{manifest.get('multiply_adds_per_px', 0):,} multiply-adds a luma pixel",
+        (
+            f"  cost        {manifest.get('parameters', 0):,} parameters, "
+            f"{manifest.get('multiply_adds_per_px', 0):,} multiply-adds a luma pixel"
+        ),
         f"  licence     {manifest.get('licence', 'not stated')}",
     ]
     for row in manifest.get("quality", []):
         gains = "  ".join(
             f"Q{q} {db:.2f} ({db - jpeg:+.2f})"
-            for q, db, jpeg in zip(row["qualities"], row["psnr_db"], row["jpeg_psnr_db"], strict=True)
+            for q, db, jpeg in zip(
+                row["qualities"], row["psnr_db"], row["jpeg_psnr_db"], strict=True
+            )
         )
         lines.append(f"  {row['set']:<11} PSNR in dB (gain over the JPEG): {gains}")
     return "\n".join(lines)

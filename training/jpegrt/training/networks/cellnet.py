@@ -12,19 +12,11 @@ Tensors, for luma of H x W samples (multiples of r and of the chroma factors), a
 The outputs are cells too, chroma at full resolution: (N, 2 r^2, H / r, W / r).
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Luma samples per chroma sample, across and down, of each graph that has chroma.
-SAMPLINGS: Mapping[str, tuple[int, int]] = {
-    "444": (1, 1),
-    "422": (2, 1),
-    "440": (1, 2),
-    "420": (2, 2),
-}
+from jpegrt.training.samplings import SAMPLINGS
 
 
 def error_size(steps: Tensor) -> Tensor:
@@ -48,7 +40,8 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.project.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.project(F.relu(self.expand(x)))
+        residual: Tensor = self.project(F.relu(self.expand(x)))
+        return x + residual
 
 
 class StepPlanes(nn.Module):
@@ -59,7 +52,7 @@ class StepPlanes(nn.Module):
         self.layers = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, planes))
 
     def forward(self, steps: Tensor, like: Tensor) -> Tensor:
-        planes = self.layers(steps.log() / 4)
+        planes: Tensor = self.layers(steps.log() / 4)
         return planes[:, :, None, None].expand(-1, -1, like.shape[2], like.shape[3])
 
 
@@ -73,7 +66,8 @@ class Head(nn.Module):
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
 
     def forward(self, features: Tensor, steps: Tensor) -> Tensor:
-        return error_size(steps) * self.conv(features)
+        residual: Tensor = self.conv(features)
+        return error_size(steps) * residual
 
 
 class LumaTrunk(nn.Module):
@@ -160,7 +154,8 @@ class ChromaBranch(nn.Module):
         steps = (steps[:, 64:128] + steps[:, 128:192]) / 2
         planes = torch.cat((chroma, self.step_planes(steps, chroma)), 1)
         mixed = self.stems[sampling](planes) + self.join(features)
-        return self.upsampling[sampling](chroma) + self.head(self.blocks(mixed), steps)
+        upsampled: Tensor = self.upsampling[sampling](chroma)
+        return upsampled + self.head(self.blocks(mixed), steps)
 
 
 class CellNet(nn.Module):
@@ -178,9 +173,7 @@ class CellNet(nn.Module):
         super().__init__()
         self.cell_px = cell_px
         self.luma = LumaTrunk(cell_px, channels, blocks, step_planes)
-        self.chroma = ChromaBranch(
-            cell_px, channels, chroma_channels, chroma_blocks, step_planes
-        )
+        self.chroma = ChromaBranch(cell_px, channels, chroma_channels, chroma_blocks, step_planes)
 
     @property
     def receptive_field_px(self) -> int:
@@ -198,4 +191,5 @@ class CellNet(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Restored luma cells and full-resolution chroma cells; `sampling` is a SAMPLINGS key."""
         restored, features = self.luma(luma, steps[:, :64])
-        return restored, self.chroma(features, chroma, steps, sampling)
+        restored_chroma: Tensor = self.chroma(features, chroma, steps, sampling)
+        return restored, restored_chroma

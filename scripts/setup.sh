@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Makes .venv in the repository with jpegrt installed editable, and what that needs of the system.
+#
+# usage: scripts/setup.sh EXTRA...      (cpu openvino train export dev; see pyproject.toml)
+#
+# Extras that .venv already has are kept. When neither the package's description nor the native
+# sources have changed since, nothing is downloaded or built. PYTHON names the interpreter to use.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly venv=.venv
+readonly stamp=$venv/set-up # the checksum of what was installed, then the extras
+
+# Training and its tests are known to pass with this version.
+readonly torch=torch==2.13.0
+
+fail() {
+  echo "set-up: $*" >&2
+  exit 1
+}
+
+say() { echo "set-up: $* (${SECONDS} s)"; }
+
+# Where the repository stands is part of it: an editable install points there.
+checksum() {
+  {
+    pwd
+    sha256sum pyproject.toml CMakeLists.txt scripts/setup.sh
+    find kernels -type f ! -path 'kernels/jpegrt/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+  } | sha256sum | cut -d' ' -f1
+}
+
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+}
+
+# The Debian packages that are missing, one a line.
+missing_packages() {
+  [[ -n $python ]] || printf '%s\n' python3 python3-venv
+  if [[ -n $python ]] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    if [[ $python == python3 ]]; then echo python3-venv; else echo "$python-venv"; fi
+  fi
+  if ! command -v c++ >/dev/null || ! command -v cc >/dev/null; then echo g++; fi
+  if ! command -v cc >/dev/null ||
+    ! printf '#include <stdio.h>\n#include <jpeglib.h>\n' | cc -E - >/dev/null 2>&1; then
+    echo libjpeg-dev
+  fi
+  if [[ " $extras " == *" dev "* ]]; then # the tests build the native core again, with sanitizers
+    local tool
+    for tool in cmake make; do command -v "$tool" >/dev/null || echo "$tool"; done
+  fi
+}
+
+install_packages() {
+  local packages
+  mapfile -t packages < <(missing_packages)
+  ((${#packages[@]})) || return 0
+  if ! command -v apt-get >/dev/null; then
+    fail "install what Debian calls ${packages[*]}, then run this again"
+  elif ((EUID != 0)); then
+    echo "set-up: system packages are missing; run this line, then try again:" >&2
+    echo "  sudo apt-get update && sudo apt-get install -y ${packages[*]}" >&2
+    exit 1
+  fi
+  say "installing the system packages ${packages[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get -qq update </dev/null
+  apt-get -qq install -y --no-install-recommends "${packages[@]}" </dev/null >/dev/null
+}
+
+make_venv() {
+  if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    say "making $venv with $("$python" --version)"
+    "$python" -m venv --clear "$venv"
+  fi
+}
+
+install_package() {
+  local requirements=(--editable ".[${extras// /,}]")
+  if [[ " $extras " == *" train "* || " $extras " == *" export "* ]]; then
+    requirements+=("$torch")
+  fi
+  say "installing jpegrt with [${extras// /,}]: downloads packages and compiles the native core"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${requirements[@]}"
+}
+
+current=$(checksum)
+installed=$(sed -n 2p "$stamp" 2>/dev/null || true)
+extras=$(printf '%s\n' $installed "$@" | sort -u | xargs)
+if [[ $(cat "$stamp" 2>/dev/null) == "$current"$'\n'"$extras" ]] && "$venv/bin/python" -c '' 2>&-; then
+  exit 0
+fi
+
+say "preparing $venv; the first time takes some minutes"
+rm -f "$stamp"
+python=$(find_python)
+install_packages
+python=$(find_python)
+[[ -n $python ]] || fail "Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3"
+make_venv
+install_package
+printf '%s\n%s\n' "$current" "$extras" >"$stamp"
+say "done"

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Every check there is: style, types, layers, then all tests.
+#
+# usage: scripts/test.sh [PYTEST ARGUMENT ...]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+check() {
+  printf '\n== %s\n' "$1"
+  shift
+  "$@" || {
+    echo "scripts/test.sh: failed: $*" >&2
+    exit 1
+  }
+}
+
+clang_format() {
+  find kernels tests scripts -type f \( -name '*.c' -o -name '*.cpp' -o -name '*.h' \) -print0 |
+    xargs -0 clang-format --dry-run -Werror
+}
+
+scripts/setup.sh cpu openvino train export dev
+export PATH="$PWD/.venv/bin:$PATH"
+
+check "ruff check" ruff check
+check "ruff format" ruff format --check
+check "clang-format" clang_format
+check "mypy" mypy
+check "import-linter" lint-imports
+check "pytest" python -m pytest "$@"
