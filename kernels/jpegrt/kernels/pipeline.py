@@ -177,7 +177,7 @@ def _callback(engine: Engine, errors: list[BaseException]):  # type: ignore[no-u
         # An exception cannot cross C: it is kept, and raised again when the call returns.
         try:
             engine.run(graph.decode(), _arrays(inputs, n_inputs), _arrays(outputs, n_outputs))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt has to come back too
             errors.append(error)
             return 1
         return 0

@@ -154,8 +154,9 @@ class ChromaBranch(nn.Module):
         steps = (steps[:, 64:128] + steps[:, 128:192]) / 2
         planes = torch.cat((chroma, self.step_planes(steps, chroma)), 1)
         mixed = self.stems[sampling](planes) + self.join(features)
+        residual: Tensor = self.head(self.blocks(mixed), steps)
         upsampled: Tensor = self.upsampling[sampling](chroma)
-        return upsampled + self.head(self.blocks(mixed), steps)
+        return upsampled + residual
 
 
 class CellNet(nn.Module):
@@ -178,7 +179,8 @@ class CellNet(nn.Module):
     @property
     def receptive_field_px(self) -> int:
         """How far, in luma samples, an input sample can change the output, to either side."""
-        convolutions = 2 + 2 * len(self.luma.blocks) + 1 + 2 * len(self.chroma.blocks)
+        blocks = len(self.luma.blocks) + len(self.chroma.blocks)
+        convolutions = 2 * blocks + 2  # the longest way: luma stem to chroma head
         return convolutions * self.cell_px + self.cell_px - 1
 
     def forward(self, luma: Tensor, steps: Tensor) -> Tensor:
