@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 a file could not be restored (the others were), 2 nothing 
 import argparse
 import io
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -59,7 +60,7 @@ def pillow_decode(jpeg: bytes) -> Pixels:
 def measure_times(jpeg: bytes, first: Timings, session: Session, plain: Session) -> Times:
     """Restores and decodes in turns, as often as MEASURING_SECONDS allow."""
     timings: list[Timings] = []
-    variants = {
+    variants: dict[str, Callable[[], object]] = {
         "plain": partial(plain.restore, jpeg),
         "pillow": partial(pillow_decode, jpeg),
         "restore": lambda: timings.append(session.restore_timed(jpeg)[1]),
@@ -102,7 +103,7 @@ def draw_comparison(before: Pixels, after: Pixels, captions: tuple[str, str]) ->
     shown = min(1.0, panel / width)
     shown_size = round(width * shown), max(1, round(height * shown))
     detail_width = min(width, panel // DETAIL_ZOOM)
-    detail_height = min(height, detail_width * 3 // 4)
+    detail_height = min(height, max(1, detail_width * 3 // 4))
     x, y = most_changed(before, after, detail_width, detail_height)
 
     font = ImageFont.load_default(CAPTION_PX)

@@ -51,9 +51,9 @@ missing_packages() {
     ! printf '#include <stdio.h>\n#include <jpeglib.h>\n' | cc -E - >/dev/null 2>&1; then
     echo libjpeg-dev
   fi
-  if [[ " $extras " == *" dev "* ]]; then # the tests build the native core again, with sanitizers
+  if [[ " $extras " == *" dev "* ]]; then # tests build the core again, and list tracked files
     local tool
-    for tool in cmake make; do command -v "$tool" >/dev/null || echo "$tool"; done
+    for tool in cmake make git; do command -v "$tool" >/dev/null || echo "$tool"; done
   fi
 }
 
@@ -100,9 +100,10 @@ fi
 say "preparing $venv; the first time takes some minutes"
 rm -f "$stamp"
 python=$(find_python)
+[[ -n $python || -z ${PYTHON:-} ]] || fail "$PYTHON is not Python 3.11 or newer"
 install_packages
 python=$(find_python)
-[[ -n $python ]] || fail "Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3"
+[[ -n $python ]] || fail "Python 3.11 or newer is needed; PYTHON=... names one to use"
 make_venv
 install_package
 printf '%s\n%s\n' "$current" "$extras" >"$stamp"

@@ -135,9 +135,8 @@ jpegrt_status jpegrt_coefficients_read_header(jpegrt_coefficients* coefficients,
                                               jpegrt_image* image) {
   if (!coefficients || (!bytes && size) || !image || !Valid(options))
     return JPEGRT_ERR_INVALID_ARGUMENT;
-  return Guard(&coefficients->message, [&] {
-    *image = coefficients->core.ReadHeader(bytes, size, Defaults(options));
-  });
+  return Guard(&coefficients->message,
+               [&] { *image = coefficients->core.ReadHeader(bytes, size, Defaults(options)); });
 }
 
 jpegrt_status jpegrt_coefficients_read(jpegrt_coefficients* coefficients, const uint8_t* bytes,
@@ -155,8 +154,9 @@ jpegrt_status jpegrt_session_create(const jpegrt_session_options* options,
   jpegrt_status status = JPEGRT_ERR_INVALID_ARGUMENT;
   if (out) *out = nullptr;
   const bool valid =
-      out && (!options || (options->struct_size == sizeof(jpegrt_session_options) &&
-                           options->threads <= kMaxThreads && Valid(&options->read))) &&
+      out &&
+      (!options || (options->struct_size == sizeof(jpegrt_session_options) &&
+                    options->threads <= kMaxThreads && Valid(&options->read))) &&
       !model == !engine &&
       (!model || (model->struct_size == sizeof(jpegrt_model) && ValidCellSide(model->cell_px) &&
                   model->scale > 0 && model->graphs && engine->run &&

@@ -13,17 +13,20 @@ namespace {
 
 constexpr uint64_t kDefaultMaxPixels = uint64_t{1} << 27;
 
-// A progressive file may revisit every coefficient in each of its scans, so a few kilobytes of scans
-// can keep a decoder busy for hours. Encoders write about ten.
+// A progressive file may revisit every coefficient in each of its scans, so a few kilobytes of
+// scans can keep a decoder busy for hours. Encoders write about ten.
 constexpr unsigned kMaxScans = 500;
 
 uint32_t CeilDivide(uint64_t a, uint64_t b) { return static_cast<uint32_t>((a + b - 1) / b); }
 
 jpegrt_colour ColourOf(const jpeg_decompress_struct& decoder) {
   switch (decoder.jpeg_color_space) {
-    case JCS_GRAYSCALE: return JPEGRT_COLOUR_GREY;
-    case JCS_YCbCr: return JPEGRT_COLOUR_YCBCR;
-    case JCS_RGB: return JPEGRT_COLOUR_RGB;
+    case JCS_GRAYSCALE:
+      return JPEGRT_COLOUR_GREY;
+    case JCS_YCbCr:
+      return JPEGRT_COLOUR_YCBCR;
+    case JCS_RGB:
+      return JPEGRT_COLOUR_RGB;
     case JCS_CMYK:
     case JCS_YCCK:
       throw Error(JPEGRT_ERR_UNSUPPORTED,
@@ -94,14 +97,17 @@ bool Coefficients::DecodeEntropy() {
 jpegrt_status Coefficients::LibjpegStatus() const {
   if (errors_.out_of_scans) return JPEGRT_ERR_UNSUPPORTED;
   switch (errors_.base.msg_code) {
-    case JERR_OUT_OF_MEMORY: return JPEGRT_ERR_NO_MEMORY;
+    case JERR_OUT_OF_MEMORY:
+      return JPEGRT_ERR_NO_MEMORY;
     case JERR_BAD_PRECISION:
     case JERR_SOF_UNSUPPORTED:
     case JERR_ARITH_NOTIMPL:
     case JERR_NOT_COMPILED:
     case JERR_NOTIMPL:
-    case JERR_COMPONENT_COUNT: return JPEGRT_ERR_UNSUPPORTED;
-    default: return JPEGRT_ERR_DAMAGED;
+    case JERR_COMPONENT_COUNT:
+      return JPEGRT_ERR_UNSUPPORTED;
+    default:
+      return JPEGRT_ERR_DAMAGED;
   }
 }
 
@@ -114,18 +120,16 @@ void Coefficients::ThrowLibjpegError() {
   char text[JMSG_LENGTH_MAX];
   errors_.base.format_message(reinterpret_cast<j_common_ptr>(&decoder_), text);
   const std::string message = std::string("libjpeg: ") + text;
-  throw Error(status,
-              status == JPEGRT_ERR_DAMAGED ? "damaged JPEG (" + message + ")" : message);
+  throw Error(status, status == JPEGRT_ERR_DAMAGED ? "damaged JPEG (" + message + ")" : message);
 }
 
 jpegrt_image Coefficients::Geometry(const jpegrt_read_options& options) const {
   const uint64_t max_pixels = options.max_pixels ? options.max_pixels : kDefaultMaxPixels;
   const uint64_t pixels = static_cast<uint64_t>(decoder_.image_width) * decoder_.image_height;
   if (pixels > max_pixels)
-    throw Error(JPEGRT_ERR_TOO_LARGE, std::to_string(decoder_.image_width) + "x" +
-                                          std::to_string(decoder_.image_height) +
-                                          " pixels are more than the limit of " +
-                                          std::to_string(max_pixels));
+    throw Error(JPEGRT_ERR_TOO_LARGE,
+                std::to_string(decoder_.image_width) + "x" + std::to_string(decoder_.image_height) +
+                    " pixels are more than the limit of " + std::to_string(max_pixels));
   jpegrt_image image = {};
   image.colour = ColourOf(decoder_);
   image.width = decoder_.image_width;
@@ -148,8 +152,7 @@ jpegrt_image Coefficients::Geometry(const jpegrt_read_options& options) const {
       throw Error(JPEGRT_ERR_UNSUPPORTED,
                   "sampling factors with a ratio that is not whole (" +
                       std::to_string(component.h) + "x" + std::to_string(component.v) + " of " +
-                      std::to_string(max_h) + "x" + std::to_string(max_v) +
-                      ") are not supported");
+                      std::to_string(max_h) + "x" + std::to_string(max_v) + ") are not supported");
     component.width = CeilDivide(uint64_t{image.width} * component.h, max_h);
     component.height = CeilDivide(uint64_t{image.height} * component.v, max_v);
     component.blocks.columns = CeilDivide(component.width, 8);
@@ -162,7 +165,8 @@ jpegrt_image Coefficients::Geometry(const jpegrt_read_options& options) const {
 void Coefficients::RefuseDamage(const jpegrt_read_options& options) const {
   if (options.allow_damaged) return;
   // Without its end marker a sequential file whose every block was decoded has lost nothing; a
-  // progressive one may have lost whole scans, and an arithmetic decoder reads on without complaint.
+  // progressive one may have lost whole scans, and an arithmetic decoder reads on without
+  // complaint.
   const bool lost_something =
       errors_.damaged ||
       (errors_.missing_end && (decoder_.progressive_mode || decoder_.arith_code));

@@ -27,8 +27,7 @@ JPEGRT_INLINE void IslowDct1d(Word8 rows[8], int shift) {
   const Word8 even0 = sum + outer + half, even3 = sum - outer + half;
   const Word8 even1 = difference + inner + half, even2 = difference - inner + half;
 
-  const Word8 odd0 =
-      s1 * factor(11363) + s3 * factor(9633) + s5 * factor(6437) + s7 * factor(2260);
+  const Word8 odd0 = s1 * factor(11363) + s3 * factor(9633) + s5 * factor(6437) + s7 * factor(2260);
   const Word8 odd1 =
       s1 * factor(9633) + s3 * factor(-2259) + s5 * factor(-11362) + s7 * factor(-6436);
   const Word8 odd2 =

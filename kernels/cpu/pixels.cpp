@@ -50,13 +50,12 @@ JPEGRT_INLINE void Row(const CellImage& image, uint32_t y, uint32_t width, jpegr
   for (uint32_t x = 0; x < width; x += R * kStrip) {
     const uint32_t cells = std::min((width - x + R - 1) / R, kStrip);
     for (int dx = 0; dx < R; ++dx) {
-      const size_t offset =
-          ((y % R) * R + dx) * image.plane + (y / R) * image.pitch + x / R;
-      uint8_t(*out)[kStrip] = levels + dx * Components;
+      const size_t offset = ((y % R) * R + dx) * image.plane + (y / R) * image.pitch + x / R;
+      uint8_t (*out)[kStrip] = levels + dx * Components;
       if constexpr (Components == 3) {
         if (colour == JPEGRT_COLOUR_YCBCR) {
-          RgbLevels(image.cells[0] + offset, image.cells[1] + offset, image.cells[2] + offset,
-                    gain, cells, out[0], out[1], out[2]);
+          RgbLevels(image.cells[0] + offset, image.cells[1] + offset, image.cells[2] + offset, gain,
+                    cells, out[0], out[1], out[2]);
           continue;
         }
       }
@@ -104,10 +103,14 @@ JPEGRT_MULTIVERSIONED
 void PixelsFromCells(const CellImage& image, uint32_t y, uint32_t width, jpegrt_colour colour,
                      uint8_t* pixels) {
   switch (image.cell_px) {
-    case 1: return RowOf<1>(image, y, width, colour, pixels);
-    case 2: return RowOf<2>(image, y, width, colour, pixels);
-    case 4: return RowOf<4>(image, y, width, colour, pixels);
-    default: return RowOf<8>(image, y, width, colour, pixels);
+    case 1:
+      return RowOf<1>(image, y, width, colour, pixels);
+    case 2:
+      return RowOf<2>(image, y, width, colour, pixels);
+    case 4:
+      return RowOf<4>(image, y, width, colour, pixels);
+    default:
+      return RowOf<8>(image, y, width, colour, pixels);
   }
 }
 

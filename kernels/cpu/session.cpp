@@ -73,8 +73,8 @@ Session::Session(const jpegrt_session_options& options, const jpegrt_model* mode
     const jpegrt_graph& graph = model->graphs[i];
     if (!graph.name || (graph.components != 1 && graph.components != 3) || graph.chroma_h == 0 ||
         graph.chroma_v == 0 || cell_px_ % graph.chroma_h || cell_px_ % graph.chroma_v)
-      throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "graph " + std::to_string(i) +
-                                                   " of the model does not fit its cell size");
+      throw Error(JPEGRT_ERR_INVALID_ARGUMENT,
+                  "graph " + std::to_string(i) + " of the model does not fit its cell size");
     graphs_.push_back({graph.name, graph.components, graph.chroma_h, graph.chroma_v});
   }
   GreyGraph();
@@ -281,9 +281,8 @@ void Session::Run(const Graph& graph, const std::vector<jpegrt_tensor>& inputs,
                   const std::vector<jpegrt_tensor>& outputs) {
   Stopwatch stopwatch(&timings_.network_ms);
   char message[1024] = "the engine failed without a message";
-  const int failed =
-      engine_->run(engine_->user, graph.name.c_str(), inputs.data(), inputs.size(), outputs.data(),
-                   outputs.size(), nullptr, message, sizeof message);
+  const int failed = engine_->run(engine_->user, graph.name.c_str(), inputs.data(), inputs.size(),
+                                  outputs.data(), outputs.size(), nullptr, message, sizeof message);
   message[sizeof message - 1] = 0;
   if (failed) throw Error(JPEGRT_ERR_ENGINE, message);
 }

@@ -63,8 +63,8 @@ class Session {
   const Graph& GreyGraph() const;
   Grid PaddedGrid() const;
   void Samples(uint32_t component, uint8_t* samples);
-  // The component's cells, straight from its blocks if it is sampled as expected (pixels per sample,
-  // across and down), else upsampled to full resolution first.
+  // The component's cells, straight from its blocks if it is sampled as expected (pixels per
+  // sample, across and down), else upsampled to full resolution first.
   void Cells(uint32_t component, CellSize cell, CellSize sampling, const Grid& grid, float* cells);
   void UpsampledCells(uint32_t component, const Grid& grid, float* cells);
   void Run(const Graph& graph, const std::vector<jpegrt_tensor>& inputs,

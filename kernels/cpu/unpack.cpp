@@ -86,10 +86,14 @@ void CellsFromBlocks(const jpegrt_blocks& blocks, RowRange range, CellSize cell,
   float steps[64];
   ScaledSteps(blocks, scale / 8, steps);  // InverseDct returns samples times 8
   switch (cell.width) {
-    case 1: return CellRows<1>(blocks, range, cell.height, steps, cells, pitch, plane);
-    case 2: return CellRows<2>(blocks, range, cell.height, steps, cells, pitch, plane);
-    case 4: return CellRows<4>(blocks, range, cell.height, steps, cells, pitch, plane);
-    default: return CellRows<8>(blocks, range, cell.height, steps, cells, pitch, plane);
+    case 1:
+      return CellRows<1>(blocks, range, cell.height, steps, cells, pitch, plane);
+    case 2:
+      return CellRows<2>(blocks, range, cell.height, steps, cells, pitch, plane);
+    case 4:
+      return CellRows<4>(blocks, range, cell.height, steps, cells, pitch, plane);
+    default:
+      return CellRows<8>(blocks, range, cell.height, steps, cells, pitch, plane);
   }
 }
 
@@ -103,7 +107,7 @@ void SamplesFromBlocks(const jpegrt_blocks& blocks, RowRange range, uint8_t* sam
       const auto* block = reinterpret_cast<const Short8*>(BlockAt(blocks, row, column));
       Word8 rows[8];
       for (int v = 0; v < 8; ++v)
-        rows[v] = (Word8)__builtin_convertvector(block[v], Int8) * steps[v];
+        rows[v] = (Word8) __builtin_convertvector(block[v], Int8) * steps[v];
       IslowDct1d(rows, 11);  // keeps 2 fractional bits
       Transpose(rows);
       IslowDct1d(rows, 18);  // drops them, and the 8 of sqrt(8) twice

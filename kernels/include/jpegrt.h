@@ -84,8 +84,8 @@ JPEGRT_API jpegrt_status jpegrt_coefficient_plane_from_blocks(const jpegrt_block
 JPEGRT_API jpegrt_status jpegrt_cells_from_blocks(const jpegrt_blocks* blocks, uint32_t cell_width,
                                                   uint32_t cell_height, float scale, float* cells);
 
-/* Samples, uint8 (8 * rows, 8 * columns): inverse DCT, level shift, rounding and clamping, bit for bit
- * as libjpeg's default integer transform. */
+/* Samples, uint8 (8 * rows, 8 * columns): inverse DCT, level shift, rounding and clamping, bit for
+ * bit as libjpeg's default integer transform. */
 JPEGRT_API jpegrt_status jpegrt_samples_from_blocks(const jpegrt_blocks* blocks, uint8_t* samples);
 
 /* ---- Coefficients: a JPEG's entropy-decoded content -------------------------------------- */
@@ -103,8 +103,8 @@ typedef enum jpegrt_coding {
 
 typedef struct jpegrt_component {
   jpegrt_blocks blocks;
-  uint32_t width, height;  /* samples */
-  uint32_t h, v;           /* sampling factors */
+  uint32_t width, height; /* samples */
+  uint32_t h, v;          /* sampling factors */
 } jpegrt_component;
 
 typedef struct jpegrt_image {

@@ -19,6 +19,7 @@ from jpegrt.export.verify import Verification, verify
 from jpegrt.kernels import GraphSpec
 from jpegrt.runtime.bundle import FORMAT, MANIFEST, Bundle, open_bundle
 from jpegrt.runtime.engines.onnx_runtime import OnnxRuntimeEngine
+from jpegrt.runtime.errors import RestoreError
 from jpegrt.training.degradation import CELL_SCALE
 from jpegrt.training.networks.cellnet import CellNet
 
@@ -40,7 +41,7 @@ class BundleRequest:
     description: dict[str, Any]  # goes into the manifest as it is: summary, licence, training
 
 
-class VerificationError(Exception):
+class VerificationError(RestoreError):
     """A graph's answers are too far from PyTorch's; nothing was written."""
 
 

@@ -5,6 +5,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from jpegrt.runtime.errors import usage_errors
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
@@ -38,13 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
     from jpegrt.training.recipe import load_recipe
     from jpegrt.training.weights import find_weights, load_weights
 
-    recipe = load_recipe(arguments.recipe)
-    network = build_network(recipe.network)
-    load_weights(network, find_weights(recipe.name, arguments.runs))
-    files = find_images(arguments.data, recipe.data.sets, recipe.data.validation_every)
-    description = {}
-    if arguments.description:
-        description = tomllib.loads(arguments.description.read_text())
+    with usage_errors():
+        recipe = load_recipe(arguments.recipe)
+        network = build_network(recipe.network)
+        load_weights(network, find_weights(recipe.name, arguments.runs))
+        files = find_images(arguments.data, recipe.data.sets, recipe.data.validation_every)
+        description = {}
+        if arguments.description:
+            description = tomllib.loads(arguments.description.read_text())
     request = BundleRequest(
         arguments.name or arguments.output.name,
         network,

@@ -4,7 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -49,7 +49,8 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise RestoreError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it became `path`, or was never made
+            temporary.unlink()
 
 
 def write_png(pixels: NDArray[np.uint8], path: Path) -> None:

@@ -7,11 +7,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jpegrt.kernels import NativeError, Pipeline, Timings
+from jpegrt.kernels import NativeError, Pipeline, Status, Timings
 from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS
 from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.engines import create_engine, resolve_engine
 from jpegrt.runtime.errors import RestoreError
+
+# What to do about an image that was refused: the command line's option, and the argument here.
+_ADVICE = {
+    Status.DAMAGED: "; to restore what is there, pass --allow-damaged (allow_damaged=True)",
+    Status.TOO_LARGE: "; to allow it, pass a larger --max-pixels (max_pixels)",
+}
 
 Jpeg = bytes | str | os.PathLike[str]
 
@@ -67,7 +73,7 @@ class Session:
                 pixels = np.empty(self._pipeline.read(content), np.uint8)
                 self._pipeline.restore(pixels)
             except NativeError as error:
-                raise RestoreError(str(error)) from error
+                raise RestoreError(f"{error}{_ADVICE.get(error.status, '')}") from error
             return pixels, self._pipeline.timings
 
 

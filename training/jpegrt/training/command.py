@@ -4,18 +4,22 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from jpegrt.training.recipe import RECIPES, load_recipe
+from jpegrt.runtime.cli.options import positive, thread_count
+from jpegrt.runtime.errors import usage_errors
+from jpegrt.training.recipe import load_recipe, recipe_names
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    names = ", ".join(sorted(file.stem for file in RECIPES.glob("*.toml")))
+    names = ", ".join(recipe_names())
     parser.description = "Train a network as a recipe says, on the CPU. Ctrl-C leaves a checkpoint."
     parser.add_argument("recipe", help=f"a TOML file, or one of: {names}")
     parser.add_argument("--data", type=Path, required=True, help="folder of image folders")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept")
     parser.add_argument("--minutes", type=float, help="instead of the recipe's")
-    parser.add_argument("--steps", type=int, help="instead of minutes")
-    parser.add_argument("--threads", type=int, help="for the network (default: one per core)")
+    parser.add_argument("--steps", type=positive, help="instead of minutes")
+    parser.add_argument(
+        "--threads", type=thread_count, help="for the network (default: one per core)"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
     parser.set_defaults(run=run)
 
@@ -27,11 +31,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    recipe = load_recipe(arguments.recipe)
-    if arguments.minutes:
-        recipe = replace(recipe, schedule=replace(recipe.schedule, minutes=arguments.minutes))
-    training = Training(
-        recipe, arguments.data, arguments.runs, resume=arguments.resume, steps=arguments.steps
-    )
+    with usage_errors():
+        recipe = load_recipe(arguments.recipe)
+        if arguments.minutes:
+            recipe = replace(recipe, schedule=replace(recipe.schedule, minutes=arguments.minutes))
+        training = Training(
+            recipe, arguments.data, arguments.runs, resume=arguments.resume, steps=arguments.steps
+        )
     print(f"averaged weights: {training.run()}")
     return 0

@@ -60,9 +60,11 @@ def other_tables(quality: int, rng: np.random.Generator) -> list[list[int]]:
 
 
 def _encode(patch: Image.Image, quality: int, subsampling: str, tables: list[list[int]]) -> bytes:
-    options: dict[str, object] = {"quality": quality, "subsampling": subsampling}
-    if tables:
+    options: dict[str, object] = {"subsampling": subsampling}
+    if tables:  # Pillow would scale them by a quality
         options["qtables"] = tables[:1] if patch.mode == "L" else tables
+    else:
+        options["quality"] = quality
     buffer = io.BytesIO()
     patch.save(buffer, "JPEG", **options)
     return buffer.getvalue()

@@ -164,6 +164,8 @@ def part_loss(network: CellNet, part: str, batch: Batch) -> Tensor:
         return normalised_squared_error(restored, batch.target_luma, batch.steps[:, :64])
     assert batch.chroma is not None and batch.target_chroma is not None
     with torch.no_grad():
-        _, features = network.luma(luma, batch.steps[:, :64])
-    restored = network.chroma(features, batch.chroma, batch.steps, batch.sampling)
+        restored_luma, features = network.luma(luma, batch.steps[:, :64])
+    restored = network.chroma(
+        restored_luma, features, batch.chroma, batch.steps, batch.sampling
+    )
     return normalised_squared_error(restored, batch.target_chroma, batch.steps[:, 64:128])

@@ -18,6 +18,11 @@ class Data:
     patch_px: int = 96
     validation_every: int = 13
 
+    def __post_init__(self) -> None:
+        # Names, not paths: what a recipe trains on is then plain to see, and to check.
+        if not self.sets or any(Path(name).name != name for name in self.sets):
+            raise ValueError(f"sets must name folders of the data folder, got {self.sets}")
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -54,14 +59,23 @@ class Recipe:
     schedule: Schedule
 
 
+def recipe_names() -> list[str]:
+    """The package's own recipes."""
+    return sorted(file.stem for file in RECIPES.glob("*.toml"))
+
+
 def load_recipe(path: Path | str) -> Recipe:
     """Reads a recipe file, or one of the package's own by name.
 
     Raises FileNotFoundError, or ValueError for a key that no recipe has.
     """
     file = Path(path)
-    if not file.exists() and (RECIPES / f"{path}.toml").exists():
+    if not file.is_file() and str(path) in recipe_names():
         file = RECIPES / f"{path}.toml"
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"no recipe {path}: name a TOML file, or one of {', '.join(recipe_names())}"
+        )
     tables = tomllib.loads(file.read_text())
     unknown = set(tables) - {"network", "data", "degradation", "schedule"}
     if unknown or "network" not in tables:

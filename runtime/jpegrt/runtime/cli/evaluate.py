@@ -61,8 +61,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.subsampling and not arguments.colour:
         raise UsageError("--subsampling needs --colour: grey JPEGs have no chroma")
-    if arguments.json and not os.access(arguments.json.parent, os.W_OK):
-        raise UsageError(f"{arguments.json.parent} cannot be written to: choose another --json")
+    if arguments.json:
+        _check_report(arguments.json)
     protocol = Protocol(
         tuple(dict.fromkeys(arguments.quality)),
         arguments.colour,
@@ -87,6 +87,14 @@ def run(arguments: argparse.Namespace) -> int:
         )
         write_json(report.to_json(), arguments.json)
     return 0
+
+
+def _check_report(path: Path) -> None:
+    """Raises UsageError if the report cannot be written, before hours go into it."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: choose another --json")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UsageError(f"{path.parent} cannot be written to: choose another --json")
 
 
 def _measure(files: list[Path], protocol: Protocol, session: Session) -> tuple[QualityResult, ...]:

@@ -42,14 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
         allow_damaged=arguments.allow_damaged,
         max_pixels=arguments.max_pixels,
     )
-    reports = [_restore(session, source, target) for source, target in outputs.items()]
+    reports = []
+    for source, target in outputs.items():
+        reports.append(_restore(session, source, target))
+        if not arguments.json and "error" not in reports[-1]:
+            print(_line(reports[-1]), flush=True)
     if arguments.json:
         json.dump(reports, sys.stdout, indent=1)
         print()
-    else:
-        for report in reports:
-            if "error" not in report:
-                print(_line(report))
     return 1 if any("error" in report for report in reports) else 0
 
 

@@ -5,7 +5,7 @@ import onnxruntime as ort
 
 from jpegrt.kernels import Tensors
 from jpegrt.runtime.bundle import Bundle
-from jpegrt.runtime.errors import RestoreError
+from jpegrt.runtime.errors import RestoreError, one_line
 
 
 class OnnxRuntimeEngine:
@@ -30,12 +30,17 @@ class OnnxRuntimeEngine:
         try:
             session.run_with_iobinding(binding)
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
-            raise RestoreError(f"ONNX Runtime failed on graph {graph}: {error}") from error
+            raise RestoreError(f"ONNX Runtime failed on graph {graph}: {one_line(error)}") from error
 
     def _session(self, graph: str) -> ort.InferenceSession:
         if graph not in self._sessions:
             model = self._bundle.read_graph(graph, self._precision)
-            self._sessions[graph] = ort.InferenceSession(
-                model, self._options, providers=["CPUExecutionProvider"]
-            )
+            try:
+                self._sessions[graph] = ort.InferenceSession(
+                    model, self._options, providers=["CPUExecutionProvider"]
+                )
+            except Exception as error:
+                raise RestoreError(
+                    f"ONNX Runtime cannot load graph {graph}: {one_line(error)}"
+                ) from error
         return self._sessions[graph]

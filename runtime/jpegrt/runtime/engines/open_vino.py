@@ -4,7 +4,7 @@ import openvino as ov
 
 from jpegrt.kernels import Tensors
 from jpegrt.runtime.bundle import Bundle
-from jpegrt.runtime.errors import RestoreError
+from jpegrt.runtime.errors import RestoreError, one_line
 
 
 class OpenVinoEngine:
@@ -23,18 +23,22 @@ class OpenVinoEngine:
 
     def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         request = self._request(graph)
-        for name, array in inputs.items():
-            request.set_tensor(name, ov.Tensor(array, shared_memory=True))
-        for name, array in outputs.items():
-            request.set_tensor(name, ov.Tensor(array, shared_memory=True))
         try:
+            for name, array in inputs.items():
+                request.set_tensor(name, ov.Tensor(array, shared_memory=True))
+            for name, array in outputs.items():
+                request.set_tensor(name, ov.Tensor(array, shared_memory=True))
             request.infer()
         except RuntimeError as error:
-            raise RestoreError(f"OpenVINO failed on graph {graph}: {error}") from error
+            raise RestoreError(f"OpenVINO failed on graph {graph}: {one_line(error)}") from error
 
     def _request(self, graph: str) -> ov.InferRequest:
         if graph not in self._requests:
-            model = self._core.read_model(model=self._bundle.read_graph(graph, self._precision))
-            compiled = self._core.compile_model(model, "CPU", self._config)
+            content = self._bundle.read_graph(graph, self._precision)
+            try:
+                model = self._core.read_model(model=content)
+                compiled = self._core.compile_model(model, "CPU", self._config)
+            except RuntimeError as error:
+                raise RestoreError(f"OpenVINO cannot load graph {graph}: {one_line(error)}") from error
             self._requests[graph] = compiled.create_infer_request()
         return self._requests[graph]

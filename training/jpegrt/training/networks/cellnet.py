@@ -32,10 +32,11 @@ def error_size(steps: Tensor) -> Tensor:
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), 3x3; the identity when new."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dilation: int = 1) -> None:
         super().__init__()
-        self.expand = nn.Conv2d(channels, channels, 3, padding=1)
-        self.project = nn.Conv2d(channels, channels, 3, padding=1)
+        self.expand, self.project = (
+            nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation) for _ in range(2)
+        )
         nn.init.zeros_(self.project.weight)
         nn.init.zeros_(self.project.bias)  # type: ignore[arg-type]
 
@@ -127,8 +128,13 @@ def _triangle_taps(cell_px: int, factor: int) -> Tensor:
     return taps
 
 
+# Of the chroma branch's blocks, over and over: a 4:2:0 chroma block is 16 luma samples wide, and
+# to smooth the steps between such blocks a network has to see several of them.
+CHROMA_DILATIONS = (1, 2, 4)
+
+
 class ChromaBranch(nn.Module):
-    """Luma features, chroma cells and tables -> full-resolution chroma cells."""
+    """Restored luma, its features, chroma cells and tables -> full-resolution chroma cells."""
 
     def __init__(
         self, cell_px: int, luma_channels: int, channels: int, blocks: int, step_planes: int
@@ -140,19 +146,27 @@ class ChromaBranch(nn.Module):
         for name, (h, v) in SAMPLINGS.items():
             if cell_px % h or cell_px % v:
                 continue
-            planes = 2 * cell_px * cell_px // (h * v)
+            planes = cell_px * cell_px + 2 * cell_px * cell_px // (h * v)
             self.upsampling[name] = (
                 nn.Identity() if (h, v) == (1, 1) else ChromaUpsampling(cell_px, h, v)
             )
             self.stems[name] = nn.Conv2d(planes + step_planes, channels, 3, padding=1)
         self.join = nn.Conv2d(luma_channels, channels, 1)
-        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.blocks = nn.Sequential(
+            *(
+                ResidualBlock(channels, CHROMA_DILATIONS[i % len(CHROMA_DILATIONS)])
+                for i in range(blocks)
+            )
+        )
         self.head = Head(channels, 2 * cell_px * cell_px)
 
-    def forward(self, features: Tensor, chroma: Tensor, steps: Tensor, sampling: str) -> Tensor:
+    def forward(
+        self, luma: Tensor, features: Tensor, chroma: Tensor, steps: Tensor, sampling: str
+    ) -> Tensor:
         # Cb and Cr share a table in practice; where they do not, their mean serves both.
         steps = (steps[:, 64:128] + steps[:, 128:192]) / 2
-        planes = torch.cat((chroma, self.step_planes(steps, chroma)), 1)
+        image = torch.cat((chroma, luma), 1)
+        planes = torch.cat((image, self.step_planes(steps, image)), 1)
         mixed = self.stems[sampling](planes) + self.join(features)
         residual: Tensor = self.head(self.blocks(mixed), steps)
         upsampled: Tensor = self.upsampling[sampling](chroma)
@@ -168,7 +182,7 @@ class CellNet(nn.Module):
         channels: int = 32,
         blocks: int = 8,
         chroma_channels: int = 32,
-        chroma_blocks: int = 3,
+        chroma_blocks: int = 4,
         step_planes: int = 4,
     ) -> None:
         super().__init__()
@@ -179,9 +193,10 @@ class CellNet(nn.Module):
     @property
     def receptive_field_px(self) -> int:
         """How far, in luma samples, an input sample can change the output, to either side."""
-        blocks = len(self.luma.blocks) + len(self.chroma.blocks)
-        convolutions = 2 * blocks + 2  # the longest way: luma stem to chroma head
-        return convolutions * self.cell_px + self.cell_px - 1
+        # The longest way: all of the luma trunk, then all of the chroma branch.
+        dilations = (CHROMA_DILATIONS * len(self.chroma.blocks))[: len(self.chroma.blocks)]
+        reach_cells = (1 + 2 * len(self.luma.blocks) + 1) + (1 + 2 * sum(dilations) + 1)
+        return reach_cells * self.cell_px + self.cell_px - 1
 
     def forward(self, luma: Tensor, steps: Tensor) -> Tensor:
         """Grey: restored luma cells."""
@@ -193,5 +208,5 @@ class CellNet(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Restored luma cells and full-resolution chroma cells; `sampling` is a SAMPLINGS key."""
         restored, features = self.luma(luma, steps[:, :64])
-        restored_chroma: Tensor = self.chroma(features, chroma, steps, sampling)
+        restored_chroma: Tensor = self.chroma(restored, features, chroma, steps, sampling)
         return restored, restored_chroma

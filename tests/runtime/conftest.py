@@ -1,0 +1,26 @@
+"""Fixtures that the runtime's tests share."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.kernels.c_programs import Libjpeg
+from tests.runtime.command_line import CommandLine
+
+from jpegrt.runtime.bundle import shipped_bundles
+
+
+@pytest.fixture(scope="session")
+def libjpeg(tmp_path_factory: pytest.TempPathFactory) -> Libjpeg:
+    return Libjpeg(tmp_path_factory.mktemp("c_programs"))
+
+
+@pytest.fixture
+def bundle_folder(tmp_path: Path) -> Path:
+    """A copy of the default model, to be tampered with."""
+    return Path(shutil.copytree(shipped_bundles() / "cellnet", tmp_path / "bundle"))
+
+
+@pytest.fixture
+def jpegrt(capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(capsys)

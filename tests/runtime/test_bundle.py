@@ -1,0 +1,146 @@
+"""Bundles: the shipped ones are whole, and others are refused with one sentence."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jpegrt.runtime.bundle import FORMAT, MANIFEST, find_bundle, list_bundles, open_bundle
+from jpegrt.runtime.errors import UsageError
+
+SHIPPED = {bundle.name: bundle for bundle in list_bundles()}
+
+
+def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    edit(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """The sentence of the UsageError that `call` raises."""
+    with pytest.raises(UsageError) as caught:
+        call()
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert caught.value.exit_code == 2
+    return sentence
+
+
+def test_the_default_model_is_shipped() -> None:
+    assert "cellnet" in SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_bundles_are_whole(name: str) -> None:
+    bundle = SHIPPED[name]
+    listed = bundle.manifest["files"]
+    for file, facts in listed.items():
+        content = (bundle.folder / file).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == facts["sha256"], file
+        assert len(content) == facts["bytes"], file
+    there = {path.name for path in bundle.folder.iterdir() if path.suffix != ".md"}
+    assert there == {MANIFEST, *listed}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_bundles_say_what_the_runtime_must_know(name: str) -> None:
+    bundle = find_bundle(name)
+    assert bundle.folder == SHIPPED[name].folder
+    assert bundle.folder.name == bundle.name == name
+    assert bundle.default_precision in bundle.precisions
+    assert "fp32" in bundle.precisions
+    assert bundle.choose_precision(None) == bundle.default_precision
+    graphs = [graph.name for graph in bundle.spec.graphs]
+    assert set(graphs) == {"grey", "420", "422", "440", "444"}
+    used = {
+        bundle.manifest["precisions"][precision]["files"][graph]
+        for precision in bundle.precisions
+        for graph in graphs
+        if bundle.read_graph(graph, precision)
+    }
+    assert used == set(bundle.manifest["files"])
+    assert bundle.manifest["licence"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_precisions_were_verified(name: str) -> None:
+    for precision, entry in SHIPPED[name].manifest["precisions"].items():
+        assert set(entry["verification"]) == set(entry["files"])
+        for graph, verification in entry["verification"].items():
+            assert verification["finite"], (precision, graph)
+            assert verification["psnr_loss_db"] <= 0.05, (precision, graph)
+
+
+def test_a_folder_is_a_model_too(bundle_folder: Path) -> None:
+    change(bundle_folder, lambda manifest: manifest.update(model="mine"))
+    bundle = find_bundle(str(bundle_folder))
+    assert bundle.name == "mine"
+    assert bundle.read_graph("grey", "fp32")
+
+
+def test_a_changed_byte_is_refused(bundle_folder: Path) -> None:
+    path = bundle_folder / "grey.fp32.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    bundle = open_bundle(bundle_folder)
+    sentence = refusal(lambda: bundle.read_graph("grey", "fp32"))
+    assert "grey.fp32.onnx" in sentence
+    assert "SHA-256 differs" in sentence
+    assert bundle.read_graph("420", "fp32")  # the others are still good
+
+
+def test_a_missing_file_is_refused(bundle_folder: Path) -> None:
+    (bundle_folder / "420.fp32.onnx").unlink()
+    bundle = open_bundle(bundle_folder)
+    sentence = refusal(lambda: bundle.read_graph("420", "fp32"))
+    assert "420.fp32.onnx: No such file" in sentence
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["model", "cell_px", "input_scale", "graphs", "precisions", "default_precision", "files"],
+)
+def test_a_missing_key_is_refused(bundle_folder: Path, key: str) -> None:
+    change(bundle_folder, lambda manifest: manifest.pop(key))
+    sentence = refusal(lambda: open_bundle(bundle_folder))
+    assert f"lacks {key}" in sentence
+    assert "export the model again" in sentence
+
+
+@pytest.mark.parametrize("found", [FORMAT + 1, None, "1"])
+def test_another_format_is_refused(bundle_folder: Path, found: object) -> None:
+    change(bundle_folder, lambda manifest: manifest.update(format=found))
+    sentence = refusal(lambda: open_bundle(bundle_folder))
+    assert f"has format {found}" in sentence
+    assert "upgrade jpegrt" in sentence
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", "\udcff"])
+def test_a_manifest_that_is_no_manifest_is_refused(bundle_folder: Path, text: str) -> None:
+    (bundle_folder / MANIFEST).write_text(text, errors="surrogateescape")
+    assert MANIFEST in refusal(lambda: open_bundle(bundle_folder))
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in refusal(lambda: open_bundle(tmp_path))
+    assert "unknown model" in refusal(lambda: find_bundle(str(tmp_path)))
+
+
+@pytest.mark.parametrize("model", ["cellnot", "", "cellnet/manifest.json"])
+def test_an_unknown_model_is_refused_with_the_known_ones(model: str) -> None:
+    sentence = refusal(lambda: find_bundle(model))
+    assert sentence.startswith(f"unknown model {model}: choose one of ")
+    for name in (*SHIPPED, "none"):
+        assert name in sentence
+
+
+def test_an_unknown_precision_is_refused_with_the_known_ones() -> None:
+    bundle = SHIPPED["cellnet"]
+    sentence = refusal(lambda: bundle.choose_precision("fp8"))
+    assert "no precision fp8" in sentence
+    assert ", ".join(bundle.precisions) in sentence

@@ -1,0 +1,120 @@
+"""`jpegrt info`."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.kernels.c_programs import Libjpeg
+from tests.kernels.images import synthetic
+from tests.runtime.command_line import CommandLine
+from tests.runtime.jpegs import claiming, encode
+
+from jpegrt.runtime.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA, scaled_table
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    return tmp_path / "photo.jpg"
+
+
+@pytest.mark.parametrize("quality", [1, 10, 50, 75, 100])
+def test_json_of_an_ordinary_file(jpegrt: CommandLine, photo: Path, quality: int) -> None:
+    content = encode(synthetic(33, 50), quality=quality)
+    photo.write_bytes(content)
+    outcome = jpegrt("info", photo, "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    luma, chroma = (scaled_table(t, quality).tolist() for t in (ANNEX_K_LUMA, ANNEX_K_CHROMA))
+    assert json.loads(outcome.out) == {
+        "width": 50,
+        "height": 33,
+        "bytes": len(content),
+        "bits_per_pixel": round(8 * len(content) / (33 * 50), 3),
+        "colour": "ycbcr",
+        "subsampling": "4:2:0",
+        "coding": "sequential",
+        "entropy_coding": "huffman",
+        "restart_interval": 0,
+        "damaged": False,
+        "quality": quality,
+        "quality_exact": True,
+        "components": [
+            {"width": 50, "height": 33, "sampling": [2, 2], "blocks": [5, 7], "table": luma},
+            {"width": 25, "height": 17, "sampling": [1, 1], "blocks": [3, 4], "table": chroma},
+            {"width": 25, "height": 17, "sampling": [1, 1], "blocks": [3, 4], "table": chroma},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "expected"),
+    [
+        (("1x2,1x1,1x1",), {}, {"subsampling": "4:4:0"}),
+        (("2x1,1x1,1x1", "progressive"), {}, {"subsampling": "4:2:2", "coding": "progressive"}),
+        (("", "arithmetic"), {}, {"entropy_coding": "arithmetic"}),
+        (("1x1,1x1,1x1", "rgb"), {}, {"colour": "rgb", "subsampling": "4:4:4"}),
+        (("",), {"restart": 3}, {"restart_interval": 3}),
+    ],
+)
+def test_json_of_other_files(
+    jpegrt: CommandLine,
+    libjpeg: Libjpeg,
+    photo: Path,
+    arguments: tuple[str, ...],
+    options: dict[str, int],
+    expected: dict[str, object],
+) -> None:
+    photo.write_bytes(libjpeg.encode(synthetic(40, 60), *arguments, **options))
+    found = json.loads(jpegrt("info", photo, "--json").out)
+    assert {key: found[key] for key in expected} == expected
+
+
+def test_text(jpegrt: CommandLine, photo: Path) -> None:
+    photo.write_bytes(encode(synthetic(33, 50), quality=30))
+    outcome = jpegrt("info", photo)
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    assert lines[0] == str(photo)
+    for pattern in (
+        r"  size +50 x 33 pixels, [\d,]+ bytes \([\d.]+ bits a pixel\)",
+        r"  colour +ycbcr, 4:2:0",
+        r"  coding +sequential, huffman, no restarts",
+        r"  quality +30 \(the standard table\)",
+        r"  table Y  .*\b27\b.*",
+        r"  table Cb .*",
+        r"  table Cr +the same as Cb's",
+    ):
+        assert any(re.fullmatch(pattern, line) for line in lines), pattern
+    assert "damaged" not in outcome.out
+
+
+def test_text_of_a_grey_file_with_its_own_table(jpegrt: CommandLine, photo: Path) -> None:
+    Image.fromarray(synthetic(16, 16, 1)).save(photo, qtables=[[7] * 64])
+    text = jpegrt("info", photo).out
+    assert "grey" in text
+    assert re.search(r"quality +\d+ \(nearest; its table is not a standard one\)", text)
+
+
+def test_a_damaged_file_is_described(jpegrt: CommandLine, photo: Path) -> None:
+    photo.write_bytes(encode(synthetic(96, 96), quality=80)[:1400])
+    assert "damaged      yes: restore it with --allow-damaged" in jpegrt("info", photo).out
+    assert json.loads(jpegrt("info", photo, "--json").out)["damaged"] is True
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", ""),
+        (b"text, not a JPEG", ""),
+        (claiming(encode(synthetic(16, 16)), 65500, 65500), "65500"),
+        (None, "No such file"),
+    ],
+)
+def test_bad_files(jpegrt: CommandLine, photo: Path, content: bytes | None, said: str) -> None:
+    if content is not None:
+        photo.write_bytes(content)
+    outcome = jpegrt("info", photo)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.complaint.startswith(f"jpegrt: {photo}: ")
+    assert said in outcome.complaint

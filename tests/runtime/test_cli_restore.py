@@ -1,0 +1,295 @@
+"""`jpegrt restore` as a user runs it."""
+
+import json
+import os
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.kernels.images import Pixels, synthetic
+from tests.runtime.command_line import CommandLine, finish, start
+from tests.runtime.jpegs import EXAMPLE, claiming, corrupted, decode, encode
+
+from jpegrt.runtime import Session
+
+HEIGHT, WIDTH = 200, 240
+PHOTO = encode(synthetic(HEIGHT, WIDTH), quality=92)
+assert PHOTO.index(b"\xff\xda") < len(PHOTO) / 15  # a tenth of it holds part of the image
+# ONNX Runtime, because it is the quicker one to start.
+FAST = ("--engine", "onnxruntime", "--threads", "1")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(PHOTO)
+    return path
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """A folder for outputs, and nothing else."""
+    path = tmp_path / "out"
+    path.mkdir()
+    return path
+
+
+def shown(path: Path) -> Pixels:
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image)
+
+
+def restored(jpeg: bytes, **options: object) -> Pixels:
+    return Session(engine="onnxruntime", threads=1, **options).restore(jpeg)  # type: ignore[arg-type]
+
+
+def test_one_file_by_the_installed_script(output: Path) -> None:
+    target = output / "example.png"
+    outcome = finish(start("restore", EXAMPLE / "example.jpg", "-o", target))
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith(f"{target}: ")
+    assert "cellnet int8" in outcome.out
+    assert len(outcome.out.splitlines()) == 1
+    expected = Session().restore(EXAMPLE / "example.jpg")
+    np.testing.assert_array_equal(shown(target), expected)
+
+
+def test_one_file_to_a_file(jpegrt: CommandLine, photo: Path, output: Path) -> None:
+    outcome = jpegrt("restore", photo, "-o", output / "new" / "a.png", *FAST)
+    assert (outcome.code, outcome.err) == (0, "")
+    np.testing.assert_array_equal(shown(output / "new" / "a.png"), restored(PHOTO))
+    assert os.listdir(output / "new") == ["a.png"]
+
+
+def test_one_file_to_a_folder(jpegrt: CommandLine, photo: Path, output: Path) -> None:
+    assert jpegrt("restore", photo, "-o", output, *FAST).code == 0
+    assert os.listdir(output) == ["photo.png"]
+
+
+def test_many_files_to_a_folder(jpegrt: CommandLine, tmp_path: Path) -> None:
+    jpegs = {
+        "colour.jpg": PHOTO,
+        "grey.JPEG": encode(synthetic(33, 47, 1)),
+        "full.jpg": encode(synthetic(20, 70), subsampling="4:4:4"),
+    }
+    for name, jpeg in jpegs.items():
+        (tmp_path / name).write_bytes(jpeg)
+    folder = tmp_path / "made" / "here"
+    outcome = jpegrt("restore", *(tmp_path / name for name in jpegs), "-o", folder, *FAST)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert len(outcome.out.splitlines()) == 3
+    assert sorted(os.listdir(folder)) == ["colour.png", "full.png", "grey.png"]
+    for name, jpeg in jpegs.items():
+        result = shown(folder / f"{Path(name).stem}.png")
+        np.testing.assert_array_equal(result, restored(jpeg))
+
+
+def test_json(jpegrt: CommandLine, photo: Path, output: Path) -> None:
+    target = output / "a.png"
+    outcome = jpegrt("restore", photo, "-o", target, "--json", *FAST)
+    assert (outcome.code, outcome.err) == (0, "")
+    (report,) = json.loads(outcome.out)
+    times = report.pop("milliseconds")
+    assert report == {
+        "input": str(photo),
+        "output": str(target),
+        "width": WIDTH,
+        "height": HEIGHT,
+        "components": 3,
+        "model": "cellnet",
+        "precision": "int8",
+        "engine": "onnxruntime",
+    }
+    stages = {"entropy_decode", "unpack", "network", "pixels"}
+    assert set(times) == stages | {"restore", "encode"}
+    assert 0 < sum(times[stage] for stage in stages) <= times["restore"]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_precision_is_used(jpegrt: CommandLine, photo: Path, output: Path, precision: str) -> None:
+    outcome = jpegrt("restore", photo, "-o", output, "--precision", precision, *FAST)
+    assert outcome.code == 0
+    assert f"cellnet {precision}" in outcome.out
+    np.testing.assert_array_equal(shown(output / "photo.png"), restored(PHOTO, precision=precision))
+
+
+def test_no_model_is_a_plain_decoder(jpegrt: CommandLine, photo: Path, output: Path) -> None:
+    assert jpegrt("restore", photo, "-o", output, "--model", "none").code == 0
+    np.testing.assert_array_equal(shown(output / "photo.png"), decode(PHOTO))
+
+
+def test_existing_outputs_are_kept(jpegrt: CommandLine, photo: Path, output: Path) -> None:
+    target = output / "photo.png"
+    target.write_bytes(b"precious")
+    for where in (target, output):
+        outcome = jpegrt("restore", photo, "-o", where, *FAST)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.complaint == f"jpegrt: {target} exists: pass --overwrite to replace it"
+        assert target.read_bytes() == b"precious"
+    assert jpegrt("restore", photo, "-o", target, "--overwrite", *FAST).code == 0
+    np.testing.assert_array_equal(shown(target), restored(PHOTO))
+    assert os.listdir(output) == ["photo.png"]
+
+
+def test_overwriting_a_failure_keeps_what_was_there(
+    jpegrt: CommandLine, tmp_path: Path, output: Path
+) -> None:
+    bad, target = tmp_path / "bad.jpg", output / "a.png"
+    bad.write_bytes(PHOTO[: len(PHOTO) // 2])
+    target.write_bytes(b"precious")
+    assert jpegrt("restore", bad, "-o", target, "--overwrite", *FAST).code == 1
+    assert target.read_bytes() == b"precious"
+    assert os.listdir(output) == ["a.png"]
+
+
+def test_one_stem_twice_is_refused(jpegrt: CommandLine, photo: Path, output: Path) -> None:
+    for other in (photo, photo.with_suffix(".jpeg"), output.parent / "x" / "photo.jpg"):
+        outcome = jpegrt("restore", photo, other, "-o", output, *FAST)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert "two inputs would be written to" in outcome.complaint
+    assert os.listdir(output) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--model", "cellnot"], "unknown model cellnot: choose one of cellnet"),
+        (["--precision", "fp16"], "model cellnet has no precision fp16: choose one of fp32, int8"),
+    ],
+)
+def test_unmet_requests(
+    jpegrt: CommandLine, photo: Path, output: Path, options: list[str], said: str
+) -> None:
+    outcome = jpegrt("restore", photo, "-o", output, *options)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert said in outcome.complaint
+    assert os.listdir(output) == []
+
+
+# These cannot be written even by root, as whom the tests may run.
+@pytest.mark.parametrize("target", ["photo.jpg/a.png", "photo.jpg/new/a.png", "/proc/a/a.png"])
+def test_unwritable_outputs(jpegrt: CommandLine, photo: Path, target: str) -> None:
+    outcome = jpegrt("restore", photo, "-o", photo.parent / target, *FAST)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "cannot be" in outcome.complaint
+    assert photo.read_bytes() == PHOTO
+
+
+def test_an_output_that_fails_at_the_last_moment(jpegrt: CommandLine, photo: Path) -> None:
+    outcome = jpegrt("restore", photo, "-o", "/proc/a.png", *FAST)
+    assert outcome.code in (1, 2)
+    assert "cannot be written" in outcome.complaint
+
+
+def test_only_pngs_are_written(jpegrt: CommandLine, photo: Path, output: Path) -> None:
+    outcome = jpegrt("restore", photo, "-o", output / "a.jpg", *FAST)
+    assert outcome.code == 2
+    assert "outputs are PNG files" in outcome.complaint
+    assert os.listdir(output) == []
+
+
+def png() -> bytes:
+    path = EXAMPLE / "example.png"
+    return path.read_bytes()
+
+
+PROGRESSIVE = encode(synthetic(HEIGHT, WIDTH), quality=92, progressive=True)
+
+BAD = {
+    "empty": b"",
+    "text": b"This is not a JPEG, whatever its name says.\n" * 20,
+    "PNG": png(),
+    "header only": PHOTO[:300],
+    "corrupted": corrupted(PHOTO),
+    "progressive, cut": PROGRESSIVE[: len(PROGRESSIVE) // 3],
+    "65500 x 65500": claiming(PHOTO, 65500, 65500),
+    "no pixels": claiming(PHOTO, 0, WIDTH),
+    **{f"{tenths} tenths": PHOTO[: len(PHOTO) * tenths // 10] for tenths in range(1, 10)},
+}
+PARTLY_THERE = {"corrupted", "progressive, cut", *(f"{tenths} tenths" for tenths in range(1, 10))}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files(jpegrt: CommandLine, photo: Path, output: Path, name: str) -> None:
+    photo.write_bytes(BAD[name])
+    outcome = jpegrt("restore", photo, "-o", output, *FAST)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.complaint.startswith(f"jpegrt: {photo}: ")
+    assert os.listdir(output) == []
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_with_leave(jpegrt: CommandLine, photo: Path, output: Path, name: str) -> None:
+    photo.write_bytes(BAD[name])
+    outcome = jpegrt("restore", photo, "-o", output, "--allow-damaged", *FAST)
+    if name not in PARTLY_THERE:
+        assert (outcome.code, os.listdir(output)) == (1, [])
+        assert outcome.complaint
+        return
+    assert (outcome.code, outcome.err) == (0, "")
+    assert os.listdir(output) == ["photo.png"]
+    result, whole = shown(output / "photo.png"), restored(PHOTO)
+    assert result.shape == whole.shape
+    if "tenths" in name:
+        rows = HEIGHT * int(name[0]) // 20  # about half of those that are there
+        assert np.abs(result[:rows].astype(int) - whole[:rows]).mean() < 1
+
+
+def test_a_damaged_file_is_told_of_the_flag(
+    jpegrt: CommandLine, photo: Path, output: Path
+) -> None:
+    photo.write_bytes(BAD["5 tenths"])
+    assert "--allow-damaged" in jpegrt("restore", photo, "-o", output, *FAST).complaint
+
+
+def test_a_huge_claim_takes_no_memory(jpegrt: CommandLine, photo: Path, output: Path) -> None:
+    photo.write_bytes(BAD["65500 x 65500"])
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outcome = jpegrt("restore", photo, "-o", output, "--allow-damaged", *FAST)
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib
+    assert outcome.code == 1
+    assert "65500" in outcome.complaint
+    assert "134217728" in outcome.complaint  # the limit
+    assert grown_kib < 64 << 10
+
+
+def test_the_limit_can_be_set(jpegrt: CommandLine, photo: Path, output: Path) -> None:
+    pixels = HEIGHT * WIDTH
+    for limit, code in ((pixels - 1, 1), (pixels, 0)):
+        outcome = jpegrt("restore", photo, "-o", output, "--max-pixels", str(limit), *FAST)
+        assert outcome.code == code
+    assert os.listdir(output) == ["photo.png"]
+
+
+def test_a_missing_file(jpegrt: CommandLine, tmp_path: Path, output: Path) -> None:
+    outcome = jpegrt("restore", tmp_path / "none.jpg", "-o", output, *FAST)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.complaint.endswith("none.jpg: cannot be read: No such file or directory")
+    assert os.listdir(output) == []
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_one_bad_file_among_good_ones(
+    jpegrt: CommandLine, tmp_path: Path, output: Path, as_json: bool
+) -> None:
+    jpegs = {"a.jpg": PHOTO, "bad.jpg": PHOTO[: len(PHOTO) // 2], "c.jpg": encode(synthetic(24, 24))}
+    for name, jpeg in jpegs.items():
+        (tmp_path / name).write_bytes(jpeg)
+    options = ["--json"] if as_json else []
+    outcome = jpegrt("restore", *(tmp_path / n for n in jpegs), "-o", output, *options, *FAST)
+    assert outcome.code == 1
+    assert outcome.complaint.startswith(f"jpegrt: {tmp_path / 'bad.jpg'}: ")
+    assert sorted(os.listdir(output)) == ["a.png", "c.png"]
+    for name in ("a", "c"):
+        np.testing.assert_array_equal(
+            shown(output / f"{name}.png"), restored(jpegs[f"{name}.jpg"])
+        )
+    if as_json:
+        reports = json.loads(outcome.out)
+        assert ["error" in report for report in reports] == [False, True, False]
+        assert reports[1]["error"] in outcome.err
+    else:
+        assert len(outcome.out.splitlines()) == 2

@@ -1,0 +1,104 @@
+"""PNG outputs: checked beforehand, and written whole or not at all."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.kernels.images import synthetic
+
+from jpegrt.runtime.errors import RestoreError, UsageError
+from jpegrt.runtime.output import check_writable, output_path, write_png
+
+PIXELS = synthetic(20, 30)
+
+
+def no_space(*_: object, **__: object) -> NoReturn:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def half_written(_image: Image.Image, file: object, _format: str) -> NoReturn:
+    file.write(b"\x89PNG, and then")  # type: ignore[attr-defined]
+    no_space()
+
+
+def interrupted(*_: object, **__: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_are_kept(tmp_path: Path, channels: int) -> None:
+    pixels = synthetic(9, 14, channels)
+    write_png(pixels, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.format == "PNG"
+        np.testing.assert_array_equal(np.asarray(image), pixels)
+    assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_files_have_ordinary_permissions(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    write_png(PIXELS, tmp_path / "a.png")
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "a.png")]
+    assert modes[0] == modes[1]
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "failure", "raised"),
+    [
+        (Image.Image, "save", half_written, RestoreError),
+        (os, "replace", no_space, RestoreError),
+        (Image.Image, "save", interrupted, KeyboardInterrupt),
+    ],
+)
+def test_a_failed_write_leaves_what_was_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: object,
+    name: str,
+    failure: object,
+    raised: type[BaseException],
+) -> None:
+    old = tmp_path / "old.png"
+    old.write_bytes(b"what was there")
+    monkeypatch.setattr(where, name, failure)
+    for path in (old, tmp_path / "new.png"):
+        with pytest.raises(raised) as caught:
+            write_png(PIXELS, path)
+        if raised is RestoreError:
+            assert str(caught.value) == f"{path} cannot be written: No space left on device"
+    assert os.listdir(tmp_path) == ["old.png"]
+    assert old.read_bytes() == b"what was there"
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RestoreError, match=r"a\.png cannot be written: No such file"):
+        write_png(PIXELS, tmp_path / "missing" / "a.png")
+
+
+def test_outputs_take_their_inputs_stem() -> None:
+    assert output_path(Path("photos/a.b.jpeg"), Path("out")) == Path("out/a.b.png")
+
+
+def test_check_makes_the_folder_but_no_file(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "deep" / "a.png", overwrite=False)
+    assert os.listdir(tmp_path / "new" / "deep") == []
+
+
+def test_check_refuses(tmp_path: Path) -> None:
+    (tmp_path / "there.png").touch()
+    (tmp_path / "folder.png").mkdir()
+    for path, overwrite, reason in [
+        ("a.jpg", False, "outputs are PNG files"),
+        ("there.png", False, "exists: pass --overwrite"),
+        ("folder.png", True, "is a folder"),
+        ("there.png/a.png", False, "cannot be made"),
+    ]:
+        with pytest.raises(UsageError, match=reason):
+            check_writable(tmp_path / path, overwrite=overwrite)
+    check_writable(tmp_path / "there.png", overwrite=True)
+    assert (tmp_path / "there.png").exists()

@@ -1,0 +1,196 @@
+"""The training loop: it learns, and a run that was stopped goes on as if it had not been."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from tests.runtime.command_line import CommandLine
+from tests.training.photographs import write_recipe
+from torch import Tensor
+
+from jpegrt.training.batches import Batch, PatchBatches
+from jpegrt.training.degradation import Degradation
+from jpegrt.training.images import PatchSource, find_images
+from jpegrt.training.loop import Training, part_loss
+from jpegrt.training.loss import normalised_squared_error
+from jpegrt.training.networks.cellnet import error_size
+from jpegrt.training.recipe import Recipe, load_recipe
+from jpegrt.training.weights import load_weights
+
+STEPS = 8
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """A run that kept its signal handlers would make the tests deaf to Ctrl-C."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    yield
+    after = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+        signal.signal(number, handler)
+    assert after == before
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    return load_recipe(write_recipe(tmp_path))
+
+
+def checkpoint(runs: Path, recipe: Recipe) -> dict[str, object]:
+    state: dict[str, object] = torch.load(
+        runs / recipe.name / "checkpoint.pt", weights_only=True
+    )
+    return state
+
+
+def flat(state: object) -> list[object]:
+    """The leaves of nested dictionaries and lists, without how long the run took."""
+    if isinstance(state, dict):
+        return [leaf for key in state if key != "seconds" for leaf in flat(state[key])]
+    if isinstance(state, list):
+        return [leaf for item in state for leaf in flat(item)]
+    return [state]
+
+
+def assert_equal(one: object, other: object) -> None:
+    pairs = list(zip(flat(one), flat(other), strict=True))
+    assert len(pairs) > 50
+    for a, b in pairs:
+        assert torch.equal(a, b) if isinstance(a, Tensor) and isinstance(b, Tensor) else a == b
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
+    """Sends this process a signal in the middle of a step."""
+    train = Training._train_on
+
+    def train_and_signal(self: Training, batch: Batch) -> Tensor:
+        if self.step == step:
+            os.kill(os.getpid(), number)
+        return train(self, batch)
+
+    monkeypatch.setattr(Training, "_train_on", train_and_signal)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_goes_on_as_if_unbroken(
+    recipe: Recipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    unbroken = tmp_path / "unbroken"
+    Training(recipe, data, unbroken, resume=False, steps=STEPS).run()
+
+    broken = tmp_path / "broken"
+    with monkeypatch.context() as patched:
+        stop_at(patched, 3, number)
+        Training(recipe, data, broken, resume=False, steps=STEPS).run()
+    assert checkpoint(broken, recipe)["step"] == 4
+    resumed = Training(recipe, data, broken, resume=True, steps=STEPS)
+    assert (resumed.step, resumed.progress) == (4, 0.5)
+    weights = resumed.run()
+
+    assert checkpoint(broken, recipe)["step"] == STEPS
+    assert_equal(checkpoint(unbroken, recipe), checkpoint(broken, recipe))
+    assert weights.read_bytes() == (unbroken / recipe.name / weights.name).read_bytes()
+    assert not list(broken.rglob("*.part"))
+
+
+def test_without_resume_a_run_starts_anew(recipe: Recipe, data: Path, tmp_path: Path) -> None:
+    Training(recipe, data, tmp_path / "runs", resume=False, steps=2).run()
+    assert Training(recipe, data, tmp_path / "runs", resume=False, steps=2).step == 0
+    assert Training(recipe, data, tmp_path / "other", resume=True, steps=2).step == 0
+
+
+def test_the_schedule_ends_at_zero(recipe: Recipe, data: Path, tmp_path: Path) -> None:
+    training = Training(recipe, data, tmp_path / "runs", resume=False, steps=4)
+    rates = []
+    train = training._train_on
+
+    def observed(batch: Batch) -> Tensor:
+        loss = train(batch)
+        rates.append(training._optimizer.param_groups[0]["lr"])
+        return loss
+
+    training._train_on = observed  # type: ignore[method-assign]
+    training.run()
+    highest = recipe.schedule.learning_rate
+    cosines = [1.0, 0.5 + 0.5 * 0.5**0.5, 0.5, 0.5 - 0.5 * 0.5**0.5]
+    warmups = [1 / 3, 2 / 3, 1, 1]
+    expected = [highest * c * w for c, w in zip(cosines, warmups, strict=True)]
+    assert rates == pytest.approx(expected)
+
+
+def mean_loss(training: Training, recipe: Recipe, data: Path) -> float:
+    """Of the averaged weights, on images that were held out."""
+    files = find_images(data, recipe.data.sets, recipe.data.validation_every).validation
+    degradation = Degradation((30, 31), samplings=recipe.degradation.samplings)
+    batches = PatchBatches(
+        PatchSource(files, 32), degradation, cell_px=2, batch=8, seed=9, first_step=0
+    )
+    with torch.no_grad():
+        losses = [
+            part_loss(training.average.network, recipe.schedule.part, batch)
+            for batch, _ in zip(batches, range(8), strict=False)
+        ]
+    return float(torch.stack(losses).mean())
+
+
+@pytest.mark.parametrize("part", ["luma", "chroma"])
+def test_the_loss_falls(data: Path, tmp_path: Path, part: str) -> None:
+    recipe = load_recipe(write_recipe(tmp_path, part=part))
+    training = Training(recipe, data, tmp_path / "runs", resume=False, steps=60)
+    before = mean_loss(training, recipe, data)
+    training.run()
+    assert mean_loss(training, recipe, data) < 0.93 * before
+
+
+def test_chroma_leaves_luma_as_it_is(data: Path, tmp_path: Path) -> None:
+    luma = load_recipe(write_recipe(tmp_path))
+    runs = tmp_path / "runs"
+    weights = Training(luma, data, runs, resume=False, steps=2).run()
+    chroma = load_recipe(write_recipe(tmp_path, part="chroma", start_from=luma.name))
+    training = Training(chroma, data, runs, resume=False, steps=2)
+    training.run()
+    expected = Training(luma, data, runs, resume=False, steps=2).network
+    load_weights(expected, weights)
+    for trained in (training.network, training.average.network):
+        state = trained.state_dict()
+        same = {
+            name: torch.equal(state[name], value) for name, value in expected.state_dict().items()
+        }
+        assert all(equal for name, equal in same.items() if name.startswith("luma."))
+        assert not all(equal for name, equal in same.items() if name.startswith("chroma."))
+
+
+def test_a_missing_start_is_named(data: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path, part="chroma", start_from="absent"))
+    with pytest.raises(FileNotFoundError, match="jpegrt train absent"):
+        Training(recipe, data, tmp_path / "runs", resume=False, steps=2)
+
+
+def test_the_loss_counts_errors_in_their_own_size() -> None:
+    """A tenth of the typical error costs the same at every quality."""
+    original = torch.rand(2, 4, 8, 8)
+    steps = torch.tensor([[2.0], [90.0]]).expand(2, 64)
+    off = original + 0.1 * error_size(steps)
+    for one in (slice(0, 1), slice(1, 2)):
+        loss = normalised_squared_error(off[one], original[one], steps[one])
+        assert loss.item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_command(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, runs = write_recipe(tmp_path), tmp_path / "runs"
+    jpegrt = CommandLine(capsys)
+    arguments = ("train", recipe, "--data", data, "--runs", runs, "--threads", "1")
+    outcome = jpegrt(*arguments, "--steps", "3")
+    assert outcome.code == 0
+    weights = runs / "small-luma" / "small-luma.safetensors"
+    assert outcome.out.splitlines()[-1] == f"averaged weights: {weights}"
+    assert "Q10" in outcome.out + outcome.err
+    written = {path.name.split(".")[0] for path in weights.parent.iterdir()}
+    assert written == {"small-luma", "checkpoint", "events"}
+    assert jpegrt(*arguments, "--steps", "5", "--resume").code == 0
+    assert checkpoint(runs, load_recipe(recipe))["step"] == 5
