@@ -10,11 +10,11 @@ from tests.kernels.images import Pixels
 EXAMPLE = Path(__file__).parents[2] / "scripts" / "example"
 
 
-def encode(pixels: Pixels, *, quality: int = 30, subsampling: str = "4:2:0", **more: object) -> bytes:
+def encode(
+    pixels: Pixels, *, quality: int = 30, subsampling: str = "4:2:0", **more: object
+) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(
-        buffer, "JPEG", quality=quality, subsampling=subsampling, **more
-    )
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=subsampling, **more)
     return buffer.getvalue()
 
 

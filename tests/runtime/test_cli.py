@@ -95,9 +95,7 @@ def test_a_missing_recipe_is_refused(
 
 
 @pytest.mark.parametrize("command", [["train"], ["export", "-o", "bundle"]])
-def test_missing_data_are_refused(
-    jpegrt: CommandLine, tmp_path: Path, command: list[str]
-) -> None:
+def test_missing_data_are_refused(jpegrt: CommandLine, tmp_path: Path, command: list[str]) -> None:
     runs = tmp_path / "runs"
     outcome = jpegrt(*command, "--data", tmp_path, "--runs", runs, "cellnet")
     assert (outcome.code, outcome.out) == (2, "")

@@ -33,7 +33,12 @@ def test_measured_quality_is_shown(
 ) -> None:
     shutil.copytree(bundle.shipped_bundles() / "cellnet", tmp_path / "bundles" / "cellnet")
     path = tmp_path / "bundles" / "cellnet" / bundle.MANIFEST
-    row = {"set": "photos", "qualities": [10, 90], "jpeg_psnr_db": [27.5, 40], "psnr_db": [29, 40.5]}
+    row = {
+        "set": "photos",
+        "qualities": [10, 90],
+        "jpeg_psnr_db": [27.5, 40],
+        "psnr_db": [29, 40.5],
+    }
     path.write_text(json.dumps({**json.loads(path.read_text()), "quality": [row]}))
     monkeypatch.setattr(bundle, "resources", SimpleNamespace(files=lambda _: tmp_path))
     assert "Q10 29.00 (+1.50)  Q90 40.50 (+0.50)" in jpegrt("models").out

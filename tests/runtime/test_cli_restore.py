@@ -233,14 +233,12 @@ def test_bad_files_with_leave(jpegrt: CommandLine, photo: Path, output: Path, na
     assert os.listdir(output) == ["photo.png"]
     result, whole = shown(output / "photo.png"), restored(PHOTO)
     assert result.shape == whole.shape
-    if "tenths" in name:
+    if "tenths" in name and name != "1 tenths":  # which is less than a row of MCUs
         rows = HEIGHT * int(name[0]) // 20  # about half of those that are there
         assert np.abs(result[:rows].astype(int) - whole[:rows]).mean() < 1
 
 
-def test_a_damaged_file_is_told_of_the_flag(
-    jpegrt: CommandLine, photo: Path, output: Path
-) -> None:
+def test_a_damaged_file_is_told_of_the_flag(jpegrt: CommandLine, photo: Path, output: Path) -> None:
     photo.write_bytes(BAD["5 tenths"])
     assert "--allow-damaged" in jpegrt("restore", photo, "-o", output, *FAST).complaint
 
@@ -275,7 +273,11 @@ def test_a_missing_file(jpegrt: CommandLine, tmp_path: Path, output: Path) -> No
 def test_one_bad_file_among_good_ones(
     jpegrt: CommandLine, tmp_path: Path, output: Path, as_json: bool
 ) -> None:
-    jpegs = {"a.jpg": PHOTO, "bad.jpg": PHOTO[: len(PHOTO) // 2], "c.jpg": encode(synthetic(24, 24))}
+    jpegs = {
+        "a.jpg": PHOTO,
+        "bad.jpg": PHOTO[: len(PHOTO) // 2],
+        "c.jpg": encode(synthetic(24, 24)),
+    }
     for name, jpeg in jpegs.items():
         (tmp_path / name).write_bytes(jpeg)
     options = ["--json"] if as_json else []
@@ -284,9 +286,7 @@ def test_one_bad_file_among_good_ones(
     assert outcome.complaint.startswith(f"jpegrt: {tmp_path / 'bad.jpg'}: ")
     assert sorted(os.listdir(output)) == ["a.png", "c.png"]
     for name in ("a", "c"):
-        np.testing.assert_array_equal(
-            shown(output / f"{name}.png"), restored(jpegs[f"{name}.jpg"])
-        )
+        np.testing.assert_array_equal(shown(output / f"{name}.png"), restored(jpegs[f"{name}.jpg"]))
     if as_json:
         reports = json.loads(outcome.out)
         assert ["error" in report for report in reports] == [False, True, False]

@@ -162,4 +162,3 @@ def test_auto_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(UsageError, match="choose one of auto, openvino, onnxruntime"):
         resolve_engine("tensorflow")
-

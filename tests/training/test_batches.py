@@ -25,9 +25,7 @@ def source(data: Path) -> PatchSource:
 def batches(
     source: PatchSource, degradation: Degradation, *, first_step: int = 0, seed: int = 0
 ) -> PatchBatches:
-    return PatchBatches(
-        source, degradation, cell_px=2, batch=3, seed=seed, first_step=first_step
-    )
+    return PatchBatches(source, degradation, cell_px=2, batch=3, seed=seed, first_step=first_step)
 
 
 def same(one: Batch, other: Batch) -> bool:

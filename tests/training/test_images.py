@@ -84,9 +84,7 @@ def test_large_photographs_are_offered_at_half_size_too(
 def test_images_smaller_than_a_patch_are_left_out(tmp_path: Path) -> None:
     for name, size in (("small", 16), ("large", 40)):
         Image.fromarray(synthetic(size, size)).save(tmp_path / f"{name}.png")
-    PatchSource([tmp_path / "small.png", tmp_path / "large.png"], 32).draw(
-        np.random.default_rng(0)
-    )
+    PatchSource([tmp_path / "small.png", tmp_path / "large.png"], 32).draw(np.random.default_rng(0))
     with pytest.raises(ValueError, match="no image is as large as a patch"):
         PatchSource([tmp_path / "small.png"], 32)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from math import isfinite
 
 import numpy as np
 import torch
@@ -38,9 +39,10 @@ class Verification:
             and (precision != "fp32" or self.largest_error <= LARGEST_FP32_ERROR)
         )
 
-    def to_json(self) -> dict[str, float | bool]:
+    def to_json(self) -> dict[str, float | bool | None]:
+        """For json.dump; what is not finite, which JSON lacks, is None."""
         return {
-            key: round(value, 7) if isinstance(value, float) else value
+            key: value if isinstance(value, bool) else round(value, 7) if isfinite(value) else None
             for key, value in asdict(self).items()
         }
 

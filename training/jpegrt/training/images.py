@@ -50,8 +50,8 @@ def load_rgb(path: Path) -> NDArray[np.uint8]:
 class PatchSource:
     """Random square patches of images held in memory, as uint8 (size, size, 3) RGB.
 
-    An image is drawn with a chance that grows with the root of its area. Patches are flipped and
-    rotated; half of them have their range squeezed to 16 to 235, which is what grey test sets
+    An image is drawn with a chance that grows with the root of its area, and the busier of two
+    places in it is taken: flat ones teach little. Patches are flipped and rotated; half of them have their range squeezed to 16 to 235, which is what grey test sets
     made from studio-range video luma look like.
     """
 
@@ -76,13 +76,21 @@ class PatchSource:
     def draw(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         sizes = self._images[rng.choice(len(self._images), p=self._chances)]
         image = sizes[rng.integers(len(sizes))]
-        y = rng.integers(image.shape[0] - self._patch_px + 1)
-        x = rng.integers(image.shape[1] - self._patch_px + 1)
-        patch = np.rot90(
-            image[y : y + self._patch_px, x : x + self._patch_px], int(rng.integers(4))
-        )
+        places = (self._place(image, rng), self._place(image, rng))
+        patch = np.rot90(max(places, key=_activity), int(rng.integers(4)))
         if rng.random() < 0.5:
             patch = patch[:, ::-1]
         if rng.random() < 0.5:
             patch = np.round(patch * (219 / 255) + 16).astype(np.uint8)
         return np.ascontiguousarray(patch)
+
+    def _place(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        y = rng.integers(image.shape[0] - self._patch_px + 1)
+        x = rng.integers(image.shape[1] - self._patch_px + 1)
+        return image[y : y + self._patch_px, x : x + self._patch_px]
+
+
+def _activity(patch: NDArray[np.uint8]) -> float:
+    """Mean absolute step between neighbours in the green channel."""
+    green = patch[..., 1].astype(np.int16)
+    return float(np.abs(np.diff(green, axis=0)).mean() + np.abs(np.diff(green, axis=1)).mean())

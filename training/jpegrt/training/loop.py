@@ -3,6 +3,8 @@
 import math
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +83,14 @@ class Training:
 
         Returns the file of the averaged weights.
         """
-        stopped: list[int] = []
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda received, _: stopped.append(received))
+        with _stop_signals() as stopped:
+            self._train(stopped)
+        self._save_checkpoint()
+        tqdm.write(self._validate())
+        self._log.close()
+        return self._weights_file
+
+    def _train(self, stopped: list[int]) -> None:
         last_saved = last_validated = self._seconds
         with tqdm(desc=self._recipe.name, unit="step", initial=self.step) as bar:
             for batch in self._loader:
@@ -102,10 +109,6 @@ class Training:
                 if self._seconds - last_validated > 60 * self._recipe.schedule.validate_minutes:
                     tqdm.write(self._validate())
                     last_validated = self._seconds
-        self._save_checkpoint()
-        tqdm.write(self._validate())
-        self._log.close()
-        return self._weights_file
 
     @property
     def _weights_file(self) -> Path:
@@ -156,6 +159,19 @@ class Training:
         self.step, self._seconds = state["step"], state["seconds"]
 
 
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM instead of obeying them."""
+    received: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, _: received.append(number)) for n in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def part_loss(network: CellNet, part: str, batch: Batch) -> Tensor:
     """The loss of the part being trained; the other part only supplies features."""
     luma = batch.luma.contiguous(memory_format=torch.channels_last)
@@ -165,7 +181,5 @@ def part_loss(network: CellNet, part: str, batch: Batch) -> Tensor:
     assert batch.chroma is not None and batch.target_chroma is not None
     with torch.no_grad():
         restored_luma, features = network.luma(luma, batch.steps[:, :64])
-    restored = network.chroma(
-        restored_luma, features, batch.chroma, batch.steps, batch.sampling
-    )
+    restored = network.chroma(restored_luma, features, batch.chroma, batch.steps, batch.sampling)
     return normalised_squared_error(restored, batch.target_chroma, batch.steps[:, 64:128])

@@ -5,7 +5,6 @@ import argparse
 from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS
 from jpegrt.runtime.engines import ENGINE_NAMES
 
-
 _LARGEST = (1 << 63) - 1
 _MOST_THREADS = 1024
 

@@ -30,7 +30,9 @@ class OnnxRuntimeEngine:
         try:
             session.run_with_iobinding(binding)
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
-            raise RestoreError(f"ONNX Runtime failed on graph {graph}: {one_line(error)}") from error
+            raise RestoreError(
+                f"ONNX Runtime failed on graph {graph}: {one_line(error)}"
+            ) from error
 
     def _session(self, graph: str) -> ort.InferenceSession:
         if graph not in self._sessions:

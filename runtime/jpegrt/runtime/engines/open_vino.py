@@ -39,6 +39,8 @@ class OpenVinoEngine:
                 model = self._core.read_model(model=content)
                 compiled = self._core.compile_model(model, "CPU", self._config)
             except RuntimeError as error:
-                raise RestoreError(f"OpenVINO cannot load graph {graph}: {one_line(error)}") from error
+                raise RestoreError(
+                    f"OpenVINO cannot load graph {graph}: {one_line(error)}"
+                ) from error
             self._requests[graph] = compiled.create_infer_request()
         return self._requests[graph]

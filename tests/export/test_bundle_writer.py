@@ -1,0 +1,167 @@
+"""Bundles are written whole or not at all, and hold only what was verified."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from jpegrt.export import bundle_writer
+from jpegrt.export.bundle_writer import (
+    BundleRequest,
+    VerificationError,
+    multiply_adds_per_px,
+    write_bundle,
+)
+from jpegrt.kernels import GraphSpec
+from jpegrt.runtime.bundle import Bundle, find_bundle
+from jpegrt.training.networks.cellnet import CellNet
+
+Write = Callable[..., Bundle]
+
+
+def silent(line: str) -> None:
+    pass
+
+
+def spoiled(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With its first weight doubled."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    weight = next(t for t in changed.graph.initializer if t.name.endswith("stem.weight"))
+    array = onnx.numpy_helper.to_array(weight)
+    weight.CopyFrom(onnx.numpy_helper.from_array(2 * array, weight.name))
+    return changed
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "models" / "small"
+
+
+@pytest.fixture
+def write(
+    network: CellNet,
+    graphs: dict[str, onnx.ModelProto],
+    photographs: list[Path],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Write:
+    """Writes the small network's bundle, of graphs exported before."""
+
+    def exported(_network: CellNet, spec: GraphSpec) -> onnx.ModelProto:
+        return graphs[spec.name]
+
+    monkeypatch.setattr(bundle_writer, "export_graph", exported)
+
+    def write(precisions: tuple[str, ...] = ("fp32",), **description: Any) -> Bundle:
+        request = BundleRequest(
+            "small", network, ["420"], precisions, photographs, photographs[:1], description
+        )
+        return write_bundle(request, folder, silent)
+
+    return write
+
+
+def test_fp32_alone(write: Write, folder: Path, network: CellNet) -> None:
+    bundle = write(summary="a small one", licence="Apache-2.0")
+    assert bundle.folder == folder
+    assert (bundle.name, bundle.precisions, bundle.default_precision) == (
+        "small",
+        ("fp32",),
+        "fp32",
+    )
+    assert find_bundle(str(folder)).manifest == bundle.manifest
+    assert sorted(os.listdir(folder)) == ["420.fp32.onnx", "grey.fp32.onnx", "manifest.json"]
+    assert os.listdir(folder.parent) == ["small"]
+    for graph in ("grey", "420"):
+        assert bundle.read_graph(graph, "fp32")
+    manifest = bundle.manifest
+    assert manifest["summary"] == "a small one"
+    assert manifest["receptive_field_px"] == network.receptive_field_px
+    assert manifest["parameters"] == sum(p.numel() for p in network.parameters())
+    assert manifest["multiply_adds_per_px"] == multiply_adds_per_px(network)
+    errors = [v["largest_error"] for v in manifest["precisions"]["fp32"]["verification"].values()]
+    assert max(errors) < 1e-5
+
+
+def test_multiply_adds_by_hand(network: CellNet) -> None:
+    # 3 x 3 convolutions of 4 + 4 planes to 8, 8 to 8 twice, 8 to 4, for each cell of 2 x 2 pixels.
+    assert multiply_adds_per_px(network) == 9 * (8 * 8 + 2 * 8 * 8 + 8 * 4) // 4
+
+
+def test_int8_becomes_the_default(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle_writer, "quantise", lambda model, calibration: model)
+    bundle = write(("fp32", "int8"))
+    assert bundle.precisions == ("fp32", "int8")
+    assert bundle.default_precision == "int8"
+    assert bundle.manifest["rejected_precisions"] == {}
+
+
+def test_a_precision_that_costs_too_much_is_left_out(
+    write: Write, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle_writer, "quantise", lambda model, calibration: spoiled(model))
+    monkeypatch.setattr("jpegrt.export.verify.LARGEST_PLANE_SHIFT", 1e-6)
+    bundle = write(("fp32", "int8"))
+    assert (bundle.precisions, bundle.default_precision) == (("fp32",), "fp32")
+    assert set(bundle.manifest["rejected_precisions"]) == {"int8"}
+    assert not list(folder.glob("*int8*"))
+    assert not [name for name in bundle.manifest["files"] if "int8" in name]
+
+
+def test_real_int8_is_verified(write: Write) -> None:
+    bundle = write(("fp32", "int8"))
+    entry = bundle.manifest["precisions"] | bundle.manifest["rejected_precisions"]
+    verification = entry["int8"]["verification"]
+    assert set(verification) == {"grey", "420"}
+    assert all(graph["finite"] and graph["largest_error"] > 0 for graph in verification.values())
+
+
+def test_wrong_fp32_writes_nothing(
+    write: Write, folder: Path, graphs: dict[str, onnx.ModelProto], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle_writer, "export_graph", lambda _, spec: spoiled(graphs[spec.name]))
+    with pytest.raises(VerificationError, match="fp32 differs too much"):
+        write()
+    assert os.listdir(folder.parent) == []
+
+
+def test_a_failure_keeps_the_bundle_that_was_there(
+    write: Write, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(summary="the old one")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def fail(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bundle_writer, "_write_manifest", fail)
+        with pytest.raises(OSError, match="disk is full"):
+            write(summary="the new one")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert os.listdir(folder.parent) == ["small"]
+
+
+def test_replacing_keeps_the_card_and_nothing_else(write: Write, folder: Path) -> None:
+    write(summary="the old one")
+    (folder / "README.md").write_text("# The card")
+    (folder / "old.onnx").write_bytes(b"old")
+    bundle = write(summary="the new one")
+    assert bundle.manifest["summary"] == "the new one"
+    assert (folder / "README.md").read_text() == "# The card"
+    assert not (folder / "old.onnx").exists()
+
+
+def test_the_manifest_is_strict_json(write: Write, folder: Path) -> None:
+    write()
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    text = (folder / "manifest.json").read_text()
+    assert json.loads(text, parse_constant=refuse)["format"] == 1
