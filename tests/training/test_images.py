@@ -31,8 +31,15 @@ def test_only_lossless_files_are_read(tmp_path: Path) -> None:
         (tmp_path / "set" / name).touch()
     (tmp_path / "set" / "deeper").mkdir()
     (tmp_path / "set" / "deeper" / "e.png").touch()
-    found = find_images(tmp_path, ["set"], 100)
+    found = find_images(tmp_path, ["set"], 2)
     assert [file.name for file in found.training + found.validation] == ["b.png", "d.webp"]
+
+
+def test_too_few_images_to_hold_one_out_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.png").touch()
+    with pytest.raises(FileNotFoundError, match="1 images are too few to hold one in 13 out"):
+        find_images(tmp_path, ["set"], 13)
 
 
 @pytest.mark.parametrize("name", ["absent", "empty"])

@@ -58,7 +58,7 @@ def write_bundle(request: BundleRequest, folder: Path, report: Callable[[str], N
             # What people wrote beside the manifest (the model card) stays.
             for file in folder.glob("*.md"):
                 shutil.copy2(file, bundle.folder)
-            shutil.rmtree(folder)
+            folder.rename(Path(scratch) / "replaced")  # deleted only once the new one is there
         bundle.folder.rename(folder)
     return open_bundle(folder)
 

@@ -27,7 +27,7 @@ class ImageFiles:
 def find_images(data: Path, sets: Sequence[str], validation_every: int) -> ImageFiles:
     """Lossless images in data/<set>/, in name order; every validation_every-th is held out.
 
-    Raises FileNotFoundError if a set has none.
+    Raises FileNotFoundError if a set has none, or all are too few to hold one out.
     """
     files: list[Path] = []
     for name in sets:
@@ -36,6 +36,11 @@ def find_images(data: Path, sets: Sequence[str], validation_every: int) -> Image
             raise FileNotFoundError(f"no lossless images in {data / name}")
         files += found
     held_out = set(files[validation_every // 2 :: validation_every])
+    if not held_out:
+        raise FileNotFoundError(
+            f"{data}: {len(files)} images are too few to hold one in {validation_every} out: "
+            "lower the recipe's validation_every, or add images"
+        )
     return ImageFiles(
         tuple(f for f in files if f not in held_out), tuple(f for f in files if f in held_out)
     )
