@@ -59,6 +59,16 @@ bool Valid(const jpegrt_blocks* blocks) {
          blocks->stride >= blocks->columns;
 }
 
+// For arguments that a handle refuses before anything is done.
+template <typename Handle>
+jpegrt_status Refuse(Handle* handle) noexcept {
+  if (!handle) return JPEGRT_ERR_INVALID_ARGUMENT;
+  return Guard(&handle->message, [] {
+    throw jpegrt::Error(JPEGRT_ERR_INVALID_ARGUMENT,
+                        "invalid argument: a null pointer, or a struct_size of another version");
+  });
+}
+
 bool ValidCellSide(uint32_t side) { return side == 1 || side == 2 || side == 4 || side == 8; }
 
 jpegrt_read_options Defaults(const jpegrt_read_options* options) {
@@ -133,8 +143,7 @@ jpegrt_status jpegrt_coefficients_read_header(jpegrt_coefficients* coefficients,
                                               const uint8_t* bytes, size_t size,
                                               const jpegrt_read_options* options,
                                               jpegrt_image* image) {
-  if (!coefficients || (!bytes && size) || !image || !Valid(options))
-    return JPEGRT_ERR_INVALID_ARGUMENT;
+  if (!coefficients || (!bytes && size) || !image || !Valid(options)) return Refuse(coefficients);
   return Guard(&coefficients->message,
                [&] { *image = coefficients->core.ReadHeader(bytes, size, Defaults(options)); });
 }
@@ -142,8 +151,7 @@ jpegrt_status jpegrt_coefficients_read_header(jpegrt_coefficients* coefficients,
 jpegrt_status jpegrt_coefficients_read(jpegrt_coefficients* coefficients, const uint8_t* bytes,
                                        size_t size, const jpegrt_read_options* options,
                                        jpegrt_image* image) {
-  if (!coefficients || (!bytes && size) || !image || !Valid(options))
-    return JPEGRT_ERR_INVALID_ARGUMENT;
+  if (!coefficients || (!bytes && size) || !image || !Valid(options)) return Refuse(coefficients);
   return Guard(&coefficients->message,
                [&] { *image = coefficients->core.Read(bytes, size, Defaults(options)); });
 }
@@ -168,7 +176,9 @@ jpegrt_status jpegrt_session_create(const jpegrt_session_options* options,
       if (engine) (*out)->engine = *engine;
     });
   }
-  if (status != JPEGRT_OK && engine && engine->destroy) engine->destroy(engine->user);
+  // Of an engine struct of another size nothing can be read.
+  const bool known = engine && engine->struct_size == sizeof(jpegrt_engine);
+  if (status != JPEGRT_OK && known && engine->destroy) engine->destroy(engine->user);
   return status;
 }
 
@@ -185,7 +195,7 @@ const char* jpegrt_session_message(const jpegrt_session* session) {
 
 jpegrt_status jpegrt_session_read(jpegrt_session* session, const uint8_t* bytes, size_t size,
                                   jpegrt_image* image) {
-  if (!session || (!bytes && size)) return JPEGRT_ERR_INVALID_ARGUMENT;
+  if (!session || (!bytes && size)) return Refuse(session);
   return Guard(&session->message, [&] {
     const jpegrt_image& read = session->core.Read(bytes, size);
     if (image) *image = read;
@@ -193,7 +203,7 @@ jpegrt_status jpegrt_session_read(jpegrt_session* session, const uint8_t* bytes,
 }
 
 jpegrt_status jpegrt_session_restore(jpegrt_session* session, uint8_t* pixels, size_t row_stride) {
-  if (!session || !pixels) return JPEGRT_ERR_INVALID_ARGUMENT;
+  if (!session || !pixels) return Refuse(session);
   return Guard(&session->message, [&] { session->core.Restore(pixels, row_stride); });
 }
 

@@ -17,6 +17,8 @@ constexpr uint64_t kDefaultMaxPixels = uint64_t{1} << 27;
 // scans can keep a decoder busy for hours. Encoders write about ten.
 constexpr unsigned kMaxScans = 500;
 
+constexpr int kMaxPadding = 64;  // bytes
+
 uint32_t CeilDivide(uint64_t a, uint64_t b) { return static_cast<uint32_t>((a + b - 1) / b); }
 
 jpegrt_colour ColourOf(const jpeg_decompress_struct& decoder) {
@@ -48,7 +50,9 @@ Coefficients::Coefficients() {
   errors_.base.output_message = OutputMessage;
   if (setjmp(errors_.jump)) {
     jpeg_destroy_decompress(&decoder_);
-    throw std::bad_alloc();  // the only thing that can go wrong while creating
+    // No memory, or a libjpeg of another ABI than the one compiled against.
+    if (errors_.base.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
+    throw Error(JPEGRT_ERR_INTERNAL, "libjpeg could not be set up");
   }
   jpeg_create_decompress(&decoder_);
   arrays_.Install(&decoder_);
@@ -67,7 +71,26 @@ void Coefficients::EmitMessage(j_common_ptr decoder, int level) {
   if (level >= 0) return;  // a trace
   auto* errors = reinterpret_cast<ErrorManager*>(decoder->err);
   if (errors->base.num_warnings++ == 0) errors->base.format_message(decoder, errors->first_warning);
-  (errors->base.msg_code == JWRN_JPEG_EOF ? errors->missing_end : errors->damaged) = true;
+  switch (errors->base.msg_code) {
+    case JWRN_JPEG_EOF:
+      errors->missing_end = true;
+      break;
+    case JWRN_JFIF_MAJOR:  // oddities of a header, which lose nothing
+    case JWRN_ADOBE_XFORM:
+    case JWRN_NOT_SEQUENTIAL:
+      break;
+    case JWRN_EXTRANEOUS_DATA: {
+      // A few bytes before the end marker are padding, likewise, where the decoder complains of
+      // missing data of its own accord. That of arithmetic coding does not.
+      const int discarded = errors->base.msg_parm.i[0], marker = errors->base.msg_parm.i[1];
+      const bool padding = marker == JPEG_EOI && discarded <= kMaxPadding &&
+                           !reinterpret_cast<j_decompress_ptr>(decoder)->arith_code;
+      if (!padding) errors->damaged = true;
+      break;
+    }
+    default:
+      errors->damaged = true;
+  }
 }
 
 void Coefficients::Progress(j_common_ptr decoder) {
@@ -105,6 +128,7 @@ jpegrt_status Coefficients::LibjpegStatus() const {
     case JERR_NOT_COMPILED:
     case JERR_NOTIMPL:
     case JERR_COMPONENT_COUNT:
+    case JERR_EMPTY_IMAGE:  // among them those that state their height after the first scan
       return JPEGRT_ERR_UNSUPPORTED;
     default:
       return JPEGRT_ERR_DAMAGED;
@@ -192,12 +216,17 @@ jpegrt_image Coefficients::Read(const uint8_t* bytes, size_t size,
   jpegrt_image image = ReadHeader(bytes, size, options);
   const bool gave_up = !DecodeEntropy();
   // What libjpeg had decoded by then is still there.
-  if (gave_up && !(options.allow_damaged && LibjpegStatus() == JPEGRT_ERR_DAMAGED))
-    ThrowLibjpegError();
+  const bool salvage = options.allow_damaged && arrays_.realized() &&
+                       (!gave_up || LibjpegStatus() == JPEGRT_ERR_DAMAGED);
+  if (gave_up && !salvage) ThrowLibjpegError();
   RefuseDamage(options);
   for (uint32_t c = 0; c < image.components; ++c) {
-    const JQUANT_TBL* table = decoder_.comp_info[c].quant_table;
-    if (!table)  // no scan had this component
+    const jpeg_component_info& info = decoder_.comp_info[c];
+    const JQUANT_TBL* table = info.quant_table;
+    // No scan had this component: all its coefficients are zero, whatever their steps.
+    if (!table && salvage && info.quant_tbl_no >= 0 && info.quant_tbl_no < NUM_QUANT_TBLS)
+      table = decoder_.quant_tbl_ptrs[info.quant_tbl_no];
+    if (!table)
       throw Error(JPEGRT_ERR_DAMAGED,
                   "damaged JPEG (no data for component " + std::to_string(c + 1) + ")");
     std::memcpy(tables_[c], table->quantval, sizeof tables_[c]);

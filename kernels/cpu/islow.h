@@ -11,7 +11,7 @@ namespace jpegrt {
 
 // Unsigned, because sums of hostile coefficients wrap around.
 typedef uint32_t Word8 __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t Int8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t Int32x8 __attribute__((vector_size(32), aligned(4), may_alias));
 
 // Eight one-dimensional transforms, one per lane, scaled by sqrt(8) * 2^13 and shifted down with
 // rounding. libjpeg's factors are rounded to 13 bits before they are combined, which is why
@@ -35,7 +35,7 @@ JPEGRT_INLINE void IslowDct1d(Word8 rows[8], int shift) {
   const Word8 odd3 =
       s1 * factor(2260) + s3 * factor(-6436) + s5 * factor(9633) + s7 * factor(-11363);
 
-  const auto descale = [shift](Word8 x) { return (Word8)((Int8)x >> shift); };
+  const auto descale = [shift](Word8 x) { return (Word8)((Int32x8)x >> shift); };
   rows[0] = descale(even0 + odd0), rows[7] = descale(even0 - odd0);
   rows[1] = descale(even1 + odd1), rows[6] = descale(even1 - odd1);
   rows[2] = descale(even2 + odd2), rows[5] = descale(even2 - odd2);

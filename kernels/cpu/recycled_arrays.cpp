@@ -64,6 +64,7 @@ void RecycledArrays::Realize(j_common_ptr decoder) {
     enough = false;  // ERREXIT jumps, so it must not be called from inside a handler
   }
   if (!enough) ERREXIT1(decoder, JERR_OUT_OF_MEMORY, 0);
+  self->realized_ = true;
   self->realize_sample_arrays_(decoder);
 }
 

@@ -25,7 +25,13 @@ class RecycledArrays {
   void Install(jpeg_decompress_struct* decoder);
 
   // Forgets the arrays of the last image, keeps their memory.
-  void Reset() { in_use_ = 0; }
+  void Reset() {
+    in_use_ = 0;
+    realized_ = false;
+  }
+
+  // Whether the decoder got as far as having arrays for its image.
+  bool realized() const { return realized_; }
 
   // Zeroes whatever the decoder never reached and returns array `index`, in the order requested.
   JCOEF* Blocks(int index);
@@ -58,6 +64,7 @@ class RecycledArrays {
 
   Array arrays_[JPEGRT_MAX_COMPONENTS];
   int in_use_ = 0;
+  bool realized_ = false;
   void (*realize_sample_arrays_)(j_common_ptr) = nullptr;
 };
 

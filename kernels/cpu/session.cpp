@@ -37,6 +37,12 @@ jpegrt_tensor Tensor(const char* name, float* data, std::initializer_list<size_t
   return tensor;
 }
 
+// libjpeg lets steps of zero pass, which a file can have where all coefficients are zero too; a
+// network may take their logarithm.
+void CopySteps(const uint16_t table[64], float steps[64]) {
+  for (int k = 0; k < 64; ++k) steps[k] = static_cast<float>(std::max<uint16_t>(table[k], 1));
+}
+
 // Fills what lies right of `columns` and below `rows` with the nearest samples: a grid is padded to
 // whole MCUs, and what encoders leave in the blocks there is of no use to a network.
 void ExtendEdges(float* cells, CellSize cell, size_t rows, size_t columns, size_t grid_rows,
@@ -82,6 +88,7 @@ Session::Session(const jpegrt_session_options& options, const jpegrt_model* mode
 }
 
 const jpegrt_image& Session::Read(const uint8_t* bytes, size_t size) {
+  RefuseReentry();
   has_image_ = false;
   timings_ = {};
   Stopwatch stopwatch(&timings_.entropy_decode_ms);
@@ -96,6 +103,7 @@ const jpegrt_image& Session::Read(const uint8_t* bytes, size_t size) {
 }
 
 void Session::Restore(uint8_t* pixels, size_t row_stride) {
+  RefuseReentry();
   if (!has_image_)
     throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "no image: read one before restoring it");
   if (row_stride < static_cast<size_t>(image_.width) * image_.components)
@@ -105,6 +113,11 @@ void Session::Restore(uint8_t* pixels, size_t row_stride) {
     RestoreWithModel(pixels, row_stride);
   else
     DecodePlainly(pixels, row_stride);
+}
+
+void Session::RefuseReentry() const {
+  if (engine_is_running_)
+    throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "an engine called the session that is running it");
 }
 
 void Session::DecodePlainly(uint8_t* pixels, size_t row_stride) {
@@ -181,8 +194,7 @@ void Session::RestoreTogether(const Graph& graph, const Grid& grid, float* resto
     Cells(0, {cell_px_, cell_px_}, {1, 1}, grid, luma);
     for (uint32_t c = 1; c < 3; ++c)
       Cells(c, chroma_cell, {h, v}, grid, chroma + (c - 1) * chroma_planes * grid.plane());
-    for (uint32_t c = 0; c < 3; ++c)
-      std::copy_n(image_.component[c].blocks.table, 64, steps + 64 * c);
+    for (uint32_t c = 0; c < 3; ++c) CopySteps(image_.component[c].blocks.table, steps + 64 * c);
   }
   Run(graph,
       {Tensor("luma", luma, {1, luma_planes, grid.rows, grid.columns}),
@@ -203,7 +215,7 @@ void Session::RestoreAlone(const Grid& grid, float* restored) {
     {
       Stopwatch stopwatch(&timings_.unpack_ms);
       Cells(c, {cell_px_, cell_px_}, {1, 1}, grid, kept ? restored : cells);
-      std::copy_n(image_.component[c].blocks.table, 64, steps);
+      CopySteps(image_.component[c].blocks.table, steps);
     }
     if (kept) continue;
     Run(GreyGraph(),
@@ -281,8 +293,10 @@ void Session::Run(const Graph& graph, const std::vector<jpegrt_tensor>& inputs,
                   const std::vector<jpegrt_tensor>& outputs) {
   Stopwatch stopwatch(&timings_.network_ms);
   char message[1024] = "the engine failed without a message";
+  engine_is_running_ = true;
   const int failed = engine_->run(engine_->user, graph.name.c_str(), inputs.data(), inputs.size(),
                                   outputs.data(), outputs.size(), nullptr, message, sizeof message);
+  engine_is_running_ = false;
   message[sizeof message - 1] = 0;
   if (failed) throw Error(JPEGRT_ERR_ENGINE, message);
 }

@@ -53,6 +53,7 @@ class Session {
     size_t plane() const { return rows * columns; }
   };
 
+  void RefuseReentry() const;
   void DecodePlainly(uint8_t* pixels, size_t row_stride);
   void RestoreWithModel(uint8_t* pixels, size_t row_stride);
   // Into `restored`: each component's cell_px^2 planes of full-resolution cells, one after another.
@@ -80,6 +81,7 @@ class Session {
   ThreadPool threads_;
   jpegrt_image image_ = {};
   bool has_image_ = false;
+  bool engine_is_running_ = false;
   uint32_t max_h_ = 1, max_v_ = 1;
   jpegrt_timings timings_ = {};
 

@@ -107,7 +107,7 @@ void SamplesFromBlocks(const jpegrt_blocks& blocks, RowRange range, uint8_t* sam
       const auto* block = reinterpret_cast<const Short8*>(BlockAt(blocks, row, column));
       Word8 rows[8];
       for (int v = 0; v < 8; ++v)
-        rows[v] = (Word8) __builtin_convertvector(block[v], Int8) * steps[v];
+        rows[v] = (Word8) __builtin_convertvector(block[v], Int32x8) * steps[v];
       IslowDct1d(rows, 11);  // keeps 2 fractional bits
       Transpose(rows);
       IslowDct1d(rows, 18);  // drops them, and the 8 of sqrt(8) twice

@@ -1,6 +1,6 @@
 // Quantised blocks into the tensors that networks take, and into plain samples.
 //
-// Every function works on block rows [first_row, last_row) of its output, so that threads can share
+// Every function works on a range of block rows, first <= row < last, so that threads can share
 // an image. `pitch` is the width, in elements, of one row of an output plane, and `plane` the
 // elements from one plane to the next.
 #pragma once

@@ -3,7 +3,8 @@
  * Rules
  *   Handles are opaque. `_create` writes one, `_destroy` takes NULL.
  *   Every call that can fail returns a jpegrt_status; the sentence that explains it is kept in the
- *   handle (`_message`) until the next call on it. Nothing is printed, nothing aborts.
+ *   handle (`_message`) until the next call on it. A `_create` that fails leaves no handle, so its
+ *   status has to do. Nothing is printed, nothing aborts.
  *   Option structs begin with struct_size: set it to sizeof(the struct).
  *   The caller owns the bytes it passes in and the pixels it gets back.
  *   A handle may be used by one thread at a time; different handles at the same time.
@@ -85,7 +86,7 @@ JPEGRT_API jpegrt_status jpegrt_cells_from_blocks(const jpegrt_blocks* blocks, u
                                                   uint32_t cell_height, float scale, float* cells);
 
 /* Samples, uint8 (8 * rows, 8 * columns): inverse DCT, level shift, rounding and clamping, bit for
- * bit as libjpeg's default integer transform. */
+ * bit as libjpeg's default integer transform wherever no sum leaves 32 bits. */
 JPEGRT_API jpegrt_status jpegrt_samples_from_blocks(const jpegrt_blocks* blocks, uint8_t* samples);
 
 /* ---- Coefficients: a JPEG's entropy-decoded content -------------------------------------- */
@@ -160,7 +161,8 @@ typedef struct jpegrt_tensor {
 /* Contract of `run`:
  *   It is called on the thread that called the session, one call at a time per session.
  *   `graph` names one of the model's graphs. The tensors are the pipeline's own buffers: read the
- *   inputs, write the outputs in place, keep no pointer to either after returning.
+ *   inputs, write the outputs in place, keep no pointer to either after returning. Calls on the
+ *   session that is running it are refused.
  *   `stream` is the caller's CUDA stream for device tensors, NULL on the CPU.
  *   Return 0 when the outputs are written. Anything else stops the pipeline, which returns
  *   JPEGRT_ERR_ENGINE with the text left in `message` (at most message_size bytes with the NUL).

@@ -101,17 +101,11 @@ def test_truncated_files(libjpeg: Libjpeg, coding: str) -> None:
     jpeg = libjpeg.encode(synthetic(70, 90), SAMPLINGS["4:2:0"], *CODINGS[coding])
     whole = read_coefficients(jpeg)
     scan = jpeg.index(START_OF_SCAN) + 20
-    later_component_missing = 0
     for data in tenths(jpeg):
         assert_refused(data, Status.DAMAGED, "damaged JPEG")
         if len(data) < scan:
             continue
-        try:
-            image = read_coefficients(data, allow_damaged=True)
-        except NativeError as error:
-            assert "no data for component" in str(error)
-            later_component_missing += 1
-            continue
+        image = read_coefficients(data, allow_damaged=True)
         assert image.warnings > 0
         assert (image.width, image.height) == (whole.width, whole.height)
         first, first_whole = image.components[0].blocks, whole.components[0].blocks
@@ -121,7 +115,6 @@ def test_truncated_files(libjpeg: Libjpeg, coding: str) -> None:
         if coding in ("baseline", "optimised", "separate scans"):
             # What comes before the cut is what it was.
             assert np.array_equal(first[0, 0], first_whole[0, 0])
-    assert (later_component_missing > 0) == ("separate" in coding)
 
 
 @pytest.mark.parametrize("coding", ["baseline", "progressive", "arithmetic", "separate scans"])
@@ -299,7 +292,7 @@ def test_other_processes(jpeg: bytes) -> None:
 
 @pytest.mark.parametrize("size", [(0, 8), (8, 0), (0, 0)])
 def test_empty_images(jpeg: bytes, size: tuple[int, int]) -> None:
-    assert_refused(with_size(jpeg, *size), Status.DAMAGED, "damaged JPEG", allow_damaged=True)
+    assert_refused(with_size(jpeg, *size), Status.UNSUPPORTED, "Empty JPEG", allow_damaged=True)
 
 
 @pytest.mark.parametrize("missing", [1, 2])
@@ -309,13 +302,12 @@ def test_a_component_without_data(libjpeg: Libjpeg, missing: int) -> None:
     for _ in range(missing + 1):
         at = jpeg.index(START_OF_SCAN, at + 1)
     data = jpeg[:at] + END_OF_IMAGE
-    for allow_damaged in (False, True):
-        assert_refused(
-            data,
-            Status.DAMAGED,
-            f"no data for component {missing + 1}",
-            allow_damaged=allow_damaged,
-        )
+    assert_refused(data, Status.DAMAGED, f"no data for component {missing + 1}")
+    kept = read_coefficients(data, allow_damaged=True).components
+    whole = read_coefficients(jpeg).components
+    for index, (component, expected) in enumerate(zip(kept, whole, strict=True)):
+        blocks = expected.blocks if index < missing else np.zeros_like(expected.blocks)
+        np.testing.assert_array_equal(component.blocks, blocks)
 
 
 def test_too_many_scans(libjpeg: Libjpeg) -> None:
