@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 from jpegrt.kernels import JpegImage, Timings, read_coefficients
 from jpegrt.runtime import RestoreError, Session, UsageError
 from jpegrt.runtime.cli.options import add_model_options
+from jpegrt.runtime.errors import one_line
 from jpegrt.runtime.evaluation import load_original
 from jpegrt.runtime.metrics import psnr
 from jpegrt.runtime.output import check_writable, write_png
@@ -190,7 +191,7 @@ def demonstrate(
         f"JPEG of quality {quality.quality}",
         f"restored by {session.model_name}, {session.precision}",
     )
-    print(file)
+    print(one_line(file))
     print(describe_file(image, quality, len(content)))
     print(f"  model           {session.model_name}, {session.precision}, {session.engine_name}")
     if original:
@@ -244,7 +245,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             demonstrate(file, original, outputs, session, plain)
         except RestoreError as error:
-            print(f"demo: {file}: {error}", file=sys.stderr)
+            print(f"demo: {one_line(f'{file}: {error}')}", file=sys.stderr)
             exit_code = 1
     return exit_code
 
@@ -253,7 +254,7 @@ def main() -> int:
     try:
         return run(parse_arguments())
     except RestoreError as error:
-        print(f"demo: {error}", file=sys.stderr)
+        print(f"demo: {one_line(error)}", file=sys.stderr)
         return error.exit_code
 
 

@@ -1,6 +1,7 @@
 """Writes measured quality into a bundle's manifest, where `jpegrt models` shows it.
 
-Each report is what `jpegrt evaluate --json` wrote for this model in its default precision.
+Each report is what `jpegrt evaluate --json` wrote for this model in its default precision, on an
+engine that this precision was verified on.
 """
 
 import argparse
@@ -18,11 +19,14 @@ def main() -> None:
     parser.add_argument("reports", type=Path, nargs="+")
     arguments = parser.parse_args()
     bundle = open_bundle(arguments.bundle)
+    verified = bundle.manifest["precisions"][bundle.default_precision]["verification"]
     rows = []
     for path in arguments.reports:
         report = json.loads(path.read_text())
         if (report["model"], report["precision"]) != (bundle.name, bundle.default_precision):
             sys.exit(f"{path} is of {report['model']} {report['precision']}, not of this bundle")
+        if report["engine"] not in verified:
+            sys.exit(f"{path} is of engine {report['engine']}, verified are {', '.join(verified)}")
         rows.append(row(report, path.stem))
     manifest = {**bundle.manifest, "quality": rows}
     write_json(manifest, arguments.bundle / MANIFEST)
@@ -33,6 +37,7 @@ def row(report: dict, name: str) -> dict:  # type: ignore[type-arg]
     results = report["qualities"]
     return {
         "set": name,
+        "engine": report["engine"],
         "qualities": [result["quality"] for result in results],
         "jpeg_psnr_db": [round(result["jpeg"]["psnr_db"], 3) for result in results],
         "psnr_db": [round(result["restored"]["psnr_db"], 3) for result in results],

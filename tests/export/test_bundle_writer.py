@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ from jpegrt.export.bundle_writer import (
     multiply_adds_per_px,
     write_bundle,
 )
-from jpegrt.kernels import GraphSpec
+from jpegrt.export.calibration import Example, examples_of_each_quality
+from jpegrt.kernels import Engine, GraphSpec, Tensors
 from jpegrt.runtime.bundle import Bundle, find_bundle
+from jpegrt.runtime.engines import create_engine
+from jpegrt.runtime.errors import UsageError
 from jpegrt.training.networks.cellnet import CellNet
 
 Write = Callable[..., Bundle]
@@ -35,6 +38,18 @@ def spoiled(model: onnx.ModelProto) -> onnx.ModelProto:
     array = onnx.numpy_helper.to_array(weight)
     weight.CopyFrom(onnx.numpy_helper.from_array(2 * array, weight.name))
     return changed
+
+
+class Brighter:
+    """An engine whose answers are off by two levels."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+        self._engine.run(graph, inputs, outputs)
+        for tensor in outputs.values():
+            tensor += 2 / 255
 
 
 @pytest.fixture
@@ -57,9 +72,13 @@ def write(
 
     monkeypatch.setattr(bundle_writer, "export_graph", exported)
 
-    def write(precisions: tuple[str, ...] = ("fp32",), **description: Any) -> Bundle:
+    def write(
+        precisions: tuple[str, ...] = ("fp32",),
+        verification_files: Sequence[Path] = photographs[:1],
+        **description: Any,
+    ) -> Bundle:
         request = BundleRequest(
-            "small", network, ["420"], precisions, photographs, photographs[:1], description
+            "small", network, ["420"], precisions, photographs, verification_files, description
         )
         return write_bundle(request, folder, silent)
 
@@ -81,11 +100,19 @@ def test_fp32_alone(write: Write, folder: Path, network: CellNet) -> None:
         assert bundle.read_graph(graph, "fp32")
     manifest = bundle.manifest
     assert manifest["summary"] == "a small one"
-    assert manifest["receptive_field_px"] == network.receptive_field_px
+    assert manifest["size_rule"] == {
+        "minimum_px": 1,
+        "multiple_px": 1,
+        "receptive_field_px": network.receptive_field_px,
+    }
+    assert manifest["colour_rule"].startswith("grey; YCbCr 4:2:0 natively; other samplings")
     assert manifest["parameters"] == sum(p.numel() for p in network.parameters())
     assert manifest["multiply_adds_per_px"] == multiply_adds_per_px(network)
-    errors = [v["largest_error"] for v in manifest["precisions"]["fp32"]["verification"].values()]
-    assert max(errors) < 1e-5
+    verification = manifest["precisions"]["fp32"]["verification"]
+    assert set(verification) == {"openvino", "onnxruntime"}
+    for graphs in verification.values():
+        assert set(graphs) == {"grey", "420"}
+        assert max(figures["largest_error"] for figures in graphs.values()) < 1e-5
 
 
 def test_multiply_adds_by_hand(network: CellNet) -> None:
@@ -117,8 +144,48 @@ def test_real_int8_is_verified(write: Write) -> None:
     bundle = write(("fp32", "int8"))
     entry = bundle.manifest["precisions"] | bundle.manifest["rejected_precisions"]
     verification = entry["int8"]["verification"]
-    assert set(verification) == {"grey", "420"}
-    assert all(graph["finite"] and graph["largest_error"] > 0 for graph in verification.values())
+    assert set(verification) == {"openvino", "onnxruntime"}
+    for graphs in verification.values():
+        assert set(graphs) == {"grey", "420"}
+        assert all(graph["finite"] and graph["largest_error"] > 0 for graph in graphs.values())
+
+
+@pytest.mark.parametrize("bad", ["openvino", "onnxruntime"])
+def test_one_bad_engine_rejects_a_precision(
+    write: Write, monkeypatch: pytest.MonkeyPatch, bad: str
+) -> None:
+    def create(name: str, bundle: Bundle, precision: str, threads: int) -> Engine:
+        engine = create_engine(name, bundle, precision, threads)
+        return Brighter(engine) if (name, precision) == (bad, "int8") else engine
+
+    monkeypatch.setattr(bundle_writer, "quantise", lambda model, calibration: model)
+    monkeypatch.setattr(bundle_writer, "create_engine", create)
+    bundle = write(("fp32", "int8"))
+    assert bundle.precisions == ("fp32",)
+    shifts = {
+        engine: abs(graphs["grey"]["mean_shift"]) > 1
+        for engine, graphs in bundle.manifest["rejected_precisions"]["int8"]["verification"].items()
+    }
+    assert shifts == {"openvino": bad == "openvino", "onnxruntime": bad == "onnxruntime"}
+
+
+@pytest.mark.parametrize(("held_out", "used"), [(1, 1), (4, 4), (6, 6), (8, 4), (9, 5)])
+def test_images_to_verify_with_are_few_and_spread(
+    write: Write,
+    photographs: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    held_out: int,
+    used: int,
+) -> None:
+    seen: list[int] = []
+
+    def counted(files: list[Path], *rest: Any) -> Iterator[Example]:
+        seen.append(len(files))
+        return examples_of_each_quality(files[:1], *rest)
+
+    monkeypatch.setattr(bundle_writer, "examples_of_each_quality", counted)
+    write(verification_files=(photographs * 2)[:held_out])
+    assert set(seen) == {used}
 
 
 def test_wrong_fp32_writes_nothing(
@@ -145,6 +212,49 @@ def test_a_failure_keeps_the_bundle_that_was_there(
             write(summary="the new one")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert os.listdir(folder.parent) == ["small"]
+
+
+def test_a_failure_at_the_last_moment_puts_the_old_bundle_back(
+    write: Write, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(summary="the old one")
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.name == "bundle":
+            raise OSError("the disk is gone")
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", fail)
+        with pytest.raises(OSError, match="disk is gone"):
+            write(summary="the new one")
+    assert find_bundle(str(folder)).manifest["summary"] == "the old one"
+    assert os.listdir(folder.parent) == ["small"]
+
+
+def test_what_is_no_bundle_is_not_replaced(
+    write: Write, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("work was done")
+
+    monkeypatch.setattr(bundle_writer, "_write", fail)
+    folder.mkdir(parents=True)
+    (folder / "photo.png").write_bytes(b"precious")
+    with pytest.raises(UsageError, match="is not a bundle"):
+        write()
+    assert (folder / "photo.png").read_bytes() == b"precious"
+    (folder / "photo.png").rename(folder.parent / "file")
+    folder.rmdir()
+    (folder.parent / "file").rename(folder)
+    with pytest.raises(UsageError, match="is not a bundle"):
+        write()
+
+
+def test_an_empty_folder_may_be_replaced(write: Write, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    assert write().folder == folder
 
 
 def test_replacing_keeps_the_card_and_nothing_else(write: Write, folder: Path) -> None:

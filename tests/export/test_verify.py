@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from tests.export.small import run_torch, spec_of
 
 from jpegrt.export.calibration import Example, examples, examples_of_each_quality
@@ -48,7 +49,10 @@ def network() -> CellNet:
 
 def test_the_same_answers_pass(network: CellNet, photographs: list[Path]) -> None:
     found = verified(network, photographs, lambda answers: None)
-    assert found == Verification(0.0, 0.0, 0.0, True)
+    no_loss = {20: 0.0, 80: 0.0}
+    assert found == Verification(
+        {"luma": no_loss, "chroma": no_loss, "whole": no_loss}, 0.0, 0.0, True
+    )
     assert found.acceptable("fp32")
     assert found.acceptable("int8")
 
@@ -76,7 +80,7 @@ def test_a_shift_of_one_colour_is_caught(
 
     found = verified(network, photographs, spoil)
     assert found.mean_shift == pytest.approx(-0.2, rel=0.01)
-    assert abs(found.psnr_loss_db) < 0.05
+    assert all(abs(loss) < 0.05 for loss in found.psnr_loss_db["chroma"].values())
     assert not found.acceptable("int8")
 
 
@@ -89,8 +93,35 @@ def test_a_loss_of_psnr_is_caught(network: CellNet, photographs: list[Path]) -> 
     found = verified(network, photographs, spoil)
     assert found.finite
     assert abs(found.mean_shift) < 0.01
-    assert found.psnr_loss_db > 0.05
+    assert found.psnr_loss_db["luma"][20] > 0.05
     assert not found.acceptable("int8")
+
+
+def test_a_loss_of_chroma_alone_is_caught(network: CellNet, photographs: list[Path]) -> None:
+    """Even where the errors of luma are so much larger that all planes together lose little."""
+
+    def spoil(answers: dict[str, NDArray[np.float32]]) -> None:
+        answers["chroma_restored"][:, ::2] += 3 / 255
+        answers["chroma_restored"][:, 1::2] -= 3 / 255
+
+    found = verified(network, photographs, spoil)
+    assert set(found.psnr_loss_db["luma"].values()) == {0.0}
+    assert abs(found.psnr_loss_db["luma"][80]) < 1e-9
+    assert found.psnr_loss_db["chroma"][80] > found.psnr_loss_db["whole"][80] > 0.05
+    assert not found.acceptable("int8")
+
+
+def test_a_loss_at_one_quality_alone_is_not_averaged_away() -> None:
+    """A gain at low quality does not pay for a loss at high quality."""
+    assert Verification({"luma": {10: -0.2, 90: 0.04}}, 0.0, 0.0, True).acceptable("int8")
+    assert not Verification({"luma": {10: -0.2, 90: 0.06}}, 0.0, 0.0, True).acceptable("int8")
+
+
+def test_a_flat_plane_has_a_finite_psnr(network: CellNet, tmp_path: Path) -> None:
+    """The chroma of a grey photograph has no error at all."""
+    Image.new("RGB", (48, 48), (128, 128, 128)).save(tmp_path / "flat.png")
+    found = verified(network, [tmp_path / "flat.png"], lambda answers: None)
+    assert found.acceptable("fp32")
 
 
 def test_fp32_has_to_be_exact(network: CellNet, photographs: list[Path]) -> None:
@@ -104,18 +135,20 @@ def test_fp32_has_to_be_exact(network: CellNet, photographs: list[Path]) -> None
 
 
 def test_what_is_not_finite_is_never_acceptable() -> None:
-    assert Verification(0.0, 0.0, 0.0, finite=True).acceptable("fp32")
-    assert not Verification(0.0, 0.0, 0.0, finite=False).acceptable("fp32")
+    assert Verification({}, 0.0, 0.0, finite=True).acceptable("fp32")
+    assert not Verification({}, 0.0, 0.0, finite=False).acceptable("fp32")
+    assert not Verification({"luma": {10: math.nan}}, 0.0, 0.0, finite=True).acceptable("fp32")
 
 
 def test_results_are_rounded_for_the_manifest() -> None:
-    assert Verification(0.123456789, 1e-9, -0.5, True).to_json() == {
-        "psnr_loss_db": 0.1234568,
+    losses = {"luma": {10: 0.123456789}, "chroma": {10: math.nan}}
+    assert Verification(losses, 1e-9, -0.5, True).to_json() == {
+        "psnr_loss_db": {"luma": {"10": 0.1234568}, "chroma": {"10": None}},
         "largest_error": 0.0,
         "mean_shift": -0.5,
         "finite": True,
     }
-    assert Verification(math.nan, math.inf, 0.0, False).to_json()["psnr_loss_db"] is None
+    assert Verification({}, math.inf, 0.0, False).to_json()["largest_error"] is None
 
 
 @pytest.mark.parametrize("graph", ["grey", "420"])

@@ -69,10 +69,16 @@ def test_shipped_bundles_say_what_the_runtime_must_know(name: str) -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_precisions_were_verified(name: str) -> None:
     for precision, entry in SHIPPED[name].manifest["precisions"].items():
-        assert set(entry["verification"]) == set(entry["files"])
-        for graph, verification in entry["verification"].items():
-            assert verification["finite"], (precision, graph)
-            assert verification["psnr_loss_db"] <= 0.05, (precision, graph)
+        assert set(entry["verification"]) == {"openvino", "onnxruntime"}
+        for engine, graphs in entry["verification"].items():
+            assert set(graphs) == set(entry["files"])
+            for graph, figures in graphs.items():
+                assert figures["finite"], (precision, engine, graph)
+                assert set(figures["psnr_loss_db"]) == (
+                    {"luma"} if graph == "grey" else {"luma", "chroma"}
+                )
+                for losses in figures["psnr_loss_db"].values():
+                    assert max(losses.values()) <= 0.05, (precision, engine, graph)
 
 
 def test_a_folder_is_a_model_too(bundle_folder: Path) -> None:
@@ -144,3 +150,55 @@ def test_an_unknown_precision_is_refused_with_the_known_ones() -> None:
     sentence = refusal(lambda: bundle.choose_precision("fp8"))
     assert "no precision fp8" in sentence
     assert ", ".join(bundle.precisions) in sentence
+
+
+def set_graph(**values: object) -> Callable[[dict[str, Any]], object]:
+    return lambda manifest: manifest["graphs"][1].update(values)
+
+
+def set_file(name: object) -> Callable[[dict[str, Any]], object]:
+    return lambda manifest: manifest["precisions"]["fp32"]["files"].update(grey=name)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda m: m.update(model=7), "model is no name"),
+        (lambda m: m.update(cell_px=3), "cell_px is not"),
+        (lambda m: m.update(cell_px=True), "cell_px is not"),
+        (lambda m: m.update(cell_px="2"), "cell_px is not"),
+        (lambda m: m.update(input_scale=0), "input_scale is not above 0"),
+        (lambda m: m.update(input_scale=float("nan")), "input_scale is not above 0"),
+        (lambda m: m.update(input_scale=None), "input_scale is not above 0"),
+        (lambda m: m.update(graphs=[]), "graphs is no list"),
+        (lambda m: m.update(graphs={"grey": 1}), "graphs is no list"),
+        (lambda m: m["graphs"].append("grey"), "a graph's keys are wrong"),
+        (lambda m: m["graphs"][0].pop("components"), "a graph's keys are wrong"),
+        (set_graph(depth=3), "a graph's keys are wrong"),
+        (set_graph(name=""), "a graph has no name"),
+        (set_graph(name="grey"), "two graphs share a name"),
+        (set_graph(components=4), "neither 1 nor 3 components"),
+        (set_graph(chroma_h=0), "do not divide cell_px"),
+        (set_graph(chroma_v=4), "do not divide cell_px"),
+        (set_graph(chroma_v=1.0), "do not divide cell_px"),
+        (lambda m: m["graphs"].pop(0), "no graph is grey"),
+        (lambda m: m.update(precisions=[]), "precisions is no table"),
+        (lambda m: m["precisions"].update(fp32=None), "fp32 lacks the file of a graph"),
+        (lambda m: m["precisions"]["fp32"]["files"].pop("420"), "fp32 lacks the file of a graph"),
+        (set_file("../bundle/grey.fp32.onnx"), "without a plain name"),
+        (set_file(".."), "without a plain name"),
+        (set_file(["grey.fp32.onnx"]), "without a plain name"),
+        (set_file("other.onnx"), "files lacks the sha256 of other.onnx"),
+        (lambda m: m["files"]["grey.fp32.onnx"].pop("sha256"), "files lacks the sha256 of grey"),
+        (lambda m: m.update(files=[]), "files is no table"),
+        (lambda m: m.update(default_precision="fp8"), "default_precision is none"),
+        (lambda m: m.update(default_precision=[]), "default_precision is none"),
+    ],
+)
+def test_a_wrong_manifest_is_refused(
+    bundle_folder: Path, edit: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    change(bundle_folder, edit)
+    sentence = refusal(lambda: open_bundle(bundle_folder))
+    assert said in sentence
+    assert "export the model again" in sentence

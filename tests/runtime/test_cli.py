@@ -1,16 +1,22 @@
 """The command line as a whole: options, extensions, and how it ends."""
 
+import errno
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from tests.kernels.images import synthetic
 from tests.runtime.command_line import SCRIPT, CommandLine, Outcome, finish, start
 from tests.runtime.jpegs import EXAMPLE, encode
+
+from jpegrt.kernels import NativeError, Status
+from jpegrt.runtime.cli import models
 
 COMMANDS = ("restore", "models", "info", "evaluate", "train", "export")
 PHOTO = EXAMPLE / "example.jpg"
@@ -27,7 +33,11 @@ def test_help_lists_all_commands_and_exit_codes(jpegrt: CommandLine) -> None:
     assert outcome.code == 0
     listed = re.findall(r"^    (\w+) ", outcome.out, re.MULTILINE)
     assert sorted(listed) == sorted(COMMANDS)
-    assert "exit codes:" in outcome.out
+    table = (EXAMPLE.parents[1] / "README.md").read_text().partition("| exit code |")[2]
+    codes = re.findall(r"^\| (\d+) \| (.*) \|$", table, re.MULTILINE)
+    assert [code for code, _ in codes] == ["0", "1", "2", "130"]
+    for code, meaning in codes:
+        assert f"{code} {meaning}" in " ".join(outcome.out.split())
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -48,17 +58,18 @@ def test_help_of_each_command(jpegrt: CommandLine, command: str) -> None:
         (["restore", PHOTO, "-o", "a.png", "--fast"], "unrecognized arguments: --fast"),
         (["restore", PHOTO, "-o", "a.png", "--precision", "int4"], "invalid choice: 'int4'"),
         (["restore", PHOTO, "-o", "a.png", "--engine", "abacus"], "invalid choice: 'abacus'"),
-        (["restore", PHOTO, "-o", "a.png", "--threads", "0"], "must be at least 1, not 0"),
-        (["restore", PHOTO, "-o", "a.png", "--threads", "two"], "invalid"),
-        (["restore", PHOTO, "-o", "a.png", "--threads", "5000000000"], "must be at most"),
-        (["restore", PHOTO, "-o", "a.png", "--max-pixels", "-1"], "must be at least 1, not -1"),
-        (["info", PHOTO, "--max-pixels", "9" * 30], "must be at most"),
+        (["restore", PHOTO, "-o", "a.png", "--threads", "0"], "from 1 to 1024, not 0"),
+        (["restore", PHOTO, "-o", "a.png", "--threads", "two"], "a number from 1 to 1024"),
+        (["restore", PHOTO, "-o", "a.png", "--threads", "1025"], "from 1 to 1024, not 1025"),
+        (["restore", PHOTO, "-o", "a.png", "--max-pixels", "-1"], "must be a number from 1 to"),
+        (["info", PHOTO, "--max-pixels", "9" * 30], "must be a number from 1 to"),
         (["info"], "required: file"),
         (["models", "cellnet"], "unrecognized arguments: cellnet"),
         (["evaluate"], "required: --images"),
-        (["evaluate", "--images", ".", "--quality", "101"], "must be from 1 to 100, not 101"),
+        (["evaluate", "--images", ".", "--quality", "101"], "a number from 1 to 100, not 101"),
+        (["evaluate", "--images", ".", "--quality", "low"], "a number from 1 to 100, not low"),
         (["train", "cellnet"], "required: --data"),
-        (["train", "cellnet", "--data", ".", "--steps", "0"], "must be at least 1, not 0"),
+        (["train", "cellnet", "--data", ".", "--steps", "0"], "must be a number from 1 to"),
         (["export", "cellnet", "--data", "."], "required: -o/--output"),
     ],
 )
@@ -110,6 +121,62 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     )
     os.close(writing)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", [("models",), ("info", PHOTO), ("--help",)])
+def test_a_full_stdout_is_told_in_one_line(command: tuple[str | Path, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [SCRIPT, *command],
+            env={**os.environ, "PYTHONUNBUFFERED": ""},  # argparse ignores what fails at once
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert result.returncode == 1
+    assert result.stderr == "jpegrt: stdout cannot be written: No space left on device\n"
+
+
+def test_a_full_stdout_matters_only_to_what_prints() -> None:
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [SCRIPT, "restore", "none.jpg", "-o", "out.txt"],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_closed_stdout_is_no_error() -> None:
+    result = subprocess.run(
+        f"{shlex.quote(str(SCRIPT))} models >&-", shell=True, check=False, stderr=subprocess.PIPE
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "not enough memory"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (NativeError(Status.NO_MEMORY, "out of\nmemory"), "out of memory"),
+    ],
+)
+def test_what_no_command_foresaw_is_told_in_one_line(
+    jpegrt: CommandLine, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def fail() -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(models, "list_bundles", fail)
+    outcome = jpegrt("models")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.complaint.startswith("jpegrt: ")
+    assert said in outcome.complaint
 
 
 def wait_for(path: Path) -> None:

@@ -41,6 +41,12 @@ def test_report(jpegrt: CommandLine, images: Path, tmp_path: Path, colour: bool)
         (quality, name) for quality in (10, 75) for name in ("a.png", "b.png")
     ]
     assert sorted(os.listdir(tmp_path)) == ["images", "report.json"]
+    report.write_text("an older one")
+    again = ("evaluate", "--images", images, "--quality", "10", "--model", "none", "--json", report)
+    assert jpegrt(*again).code == 2
+    assert report.read_text() == "an older one"
+    assert jpegrt(*again, "--overwrite").code == 0
+    assert json.loads(report.read_text())["model"] == "none"
 
 
 def test_numbers_are_those_of_a_session(jpegrt: CommandLine, images: Path, tmp_path: Path) -> None:
@@ -64,7 +70,9 @@ def test_no_model_gains_nothing(jpegrt: CommandLine, images: Path) -> None:
     [
         (["--images", "missing"], "missing is not a folder"),
         (["--images", "images", "--subsampling", "444"], "--subsampling needs --colour"),
+        (["--images", "a" * 300], "cannot be read: File name too long"),
         (["--images", "images", "--json", "no/report.json"], "cannot be written"),
+        (["--images", "images", "--json", "images/b.png"], "exists: pass --overwrite"),
         (["--images", "images", "--json", "images/a.png/report.json"], "cannot be written"),
         (["--images", "images", "--json", "images"], "images"),
         (["--images", "images", "--model", "cellnot"], "unknown model cellnot"),

@@ -1,8 +1,10 @@
 """`jpegrt info`."""
 
 import json
+import os
 import re
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from PIL import Image
@@ -118,3 +120,13 @@ def test_bad_files(jpegrt: CommandLine, photo: Path, content: bytes | None, said
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.complaint.startswith(f"jpegrt: {photo}: ")
     assert said in outcome.complaint
+
+
+def test_a_pipe_is_as_long_as_what_it_held(jpegrt: CommandLine, tmp_path: Path) -> None:
+    content, pipe = encode(synthetic(16, 16)), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    outcome = jpegrt("info", pipe, "--json")
+    writer.join()
+    assert json.loads(outcome.out)["bytes"] == len(content)

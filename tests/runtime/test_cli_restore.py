@@ -3,13 +3,14 @@
 import json
 import os
 import resource
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.kernels.images import Pixels, synthetic
-from tests.runtime.command_line import CommandLine, finish, start
+from tests.runtime.command_line import SCRIPT, CommandLine, finish, start
 from tests.runtime.jpegs import EXAMPLE, claiming, corrupted, decode, encode
 
 from jpegrt.runtime import Session
@@ -170,7 +171,7 @@ def test_unmet_requests(
 
 
 # These cannot be written even by root, as whom the tests may run.
-@pytest.mark.parametrize("target", ["photo.jpg/a.png", "photo.jpg/new/a.png", "/proc/a/a.png"])
+@pytest.mark.parametrize("target", ["photo.jpg/a.png", "photo.jpg/new/a.png", "a" * 300 + ".png"])
 def test_unwritable_outputs(jpegrt: CommandLine, photo: Path, target: str) -> None:
     outcome = jpegrt("restore", photo, "-o", photo.parent / target, *FAST)
     assert (outcome.code, outcome.out) == (2, "")
@@ -178,8 +179,11 @@ def test_unwritable_outputs(jpegrt: CommandLine, photo: Path, target: str) -> No
     assert photo.read_bytes() == PHOTO
 
 
-def test_an_output_that_fails_at_the_last_moment(jpegrt: CommandLine, photo: Path) -> None:
-    outcome = jpegrt("restore", photo, "-o", "/proc/a.png", *FAST)
+@pytest.mark.parametrize("target", ["/proc/a.png", "/proc/a/a.png"])
+def test_an_output_that_fails_at_the_last_moment(
+    jpegrt: CommandLine, photo: Path, target: str
+) -> None:
+    outcome = jpegrt("restore", photo, "-o", target, *FAST)
     assert outcome.code in (1, 2)
     assert "cannot be written" in outcome.complaint
 
@@ -241,6 +245,9 @@ def test_bad_files_with_leave(jpegrt: CommandLine, photo: Path, output: Path, na
 def test_a_damaged_file_is_told_of_the_flag(jpegrt: CommandLine, photo: Path, output: Path) -> None:
     photo.write_bytes(BAD["5 tenths"])
     assert "--allow-damaged" in jpegrt("restore", photo, "-o", output, *FAST).complaint
+    photo.write_bytes(BAD["header only"])  # which cannot be restored even so
+    outcome = jpegrt("restore", photo, "-o", output, "--allow-damaged", *FAST)
+    assert "--allow-damaged" not in outcome.complaint
 
 
 def test_a_huge_claim_takes_no_memory(jpegrt: CommandLine, photo: Path, output: Path) -> None:
@@ -293,3 +300,51 @@ def test_one_bad_file_among_good_ones(
         assert reports[1]["error"] in outcome.err
     else:
         assert len(outcome.out.splitlines()) == 2
+
+
+def test_a_refused_request_makes_no_folder(jpegrt: CommandLine, photo: Path, output: Path) -> None:
+    options = ("-o", output / "new" / "a.png", "--model", "cellnot")
+    assert jpegrt("restore", photo, *options).code == 2
+    photo.write_bytes(BAD["text"])
+    assert jpegrt("restore", photo, "-o", output / "new" / "a.png", *FAST).code == 1
+    assert os.listdir(output) == []
+
+
+def test_names_of_many_lines_are_told_on_one(
+    jpegrt: CommandLine, tmp_path: Path, output: Path
+) -> None:
+    good, bad = tmp_path / "a\nb\x1b\udcff.jpg", tmp_path / "c\nd.jpg"
+    good.write_bytes(PHOTO)
+    outcome = jpegrt("restore", good, bad, "-o", output, *FAST)
+    assert outcome.code == 1
+    assert "c d.jpg: cannot be read" in outcome.complaint
+    (line,) = outcome.out.splitlines()
+    assert line.startswith(f"{output}/a b\\x1b\\udcff.png: ")
+    assert "two inputs" in jpegrt("restore", bad, bad, "-o", output, *FAST).complaint
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("full", [False, True])
+def test_images_are_restored_whatever_becomes_of_stdout(
+    tmp_path: Path, output: Path, full: bool, as_json: bool
+) -> None:
+    inputs = [tmp_path / f"{name}.jpg" for name in "abc"]
+    for path in inputs:
+        path.write_bytes(PHOTO)
+    if full:
+        stdout = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reading, stdout = os.pipe()
+        os.close(reading)
+    options = ["--model", "none", *(["--json"] if as_json else [])]
+    result = subprocess.run(
+        [SCRIPT, "restore", *inputs, "-o", output, *options],
+        check=False,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(stdout)
+    assert sorted(os.listdir(output)) == ["a.png", "b.png", "c.png"]
+    said = "jpegrt: stdout cannot be written: No space left on device\n"
+    assert (result.returncode, result.stderr) == ((1, said) if full else (0, ""))

@@ -106,11 +106,12 @@ def test_sizes_one_after_another(libjpeg: Libjpeg, engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_graph_that_fails_is_named(engine: str) -> None:
+def test_a_graph_that_fails_is_named(engine: str, capfd: pytest.CaptureFixture[str]) -> None:
     wrong = {"luma": np.zeros((1, 3, 8, 8), np.float32), "steps": np.ones((1, 64), np.float32)}
     outputs = {"luma_restored": np.zeros((1, 4, 8, 8), np.float32)}
     with pytest.raises(RestoreError, match="failed on graph grey"):
         engine_of(engine, "cellnet", "fp32").run("grey", wrong, outputs)
+    assert capfd.readouterr() == ("", "")  # the exception says it all
 
 
 def listing(folder: Path, file: str, content: bytes) -> Bundle:
@@ -157,6 +158,35 @@ def test_a_missing_package_is_named_with_its_command(
 def test_auto_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "find_spec", lambda name: None if name == "openvino" else name)
     assert resolve_engine("auto") == "onnxruntime"
+
+
+def test_auto_passes_over_what_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> object:
+        if name.endswith("open_vino"):
+            raise ImportError("libopenvino.so:\n cannot open shared object file")
+        return None
+
+    monkeypatch.setattr(engines, "import_module", broken)
+    assert resolve_engine("auto") == "onnxruntime"
+    reason = "openvino cannot be imported: libopenvino.so: cannot open shared object file$"
+    with pytest.raises(UsageError, match=reason):
+        resolve_engine("openvino")
+
+
+def test_openvino_copies_no_outputs() -> None:
+    class Request:
+        shared = False
+
+        def set_tensor(self, name: str, tensor: object) -> None:
+            pass
+
+        def infer(self, *, share_outputs: bool = False) -> None:
+            self.shared = share_outputs
+
+    engine, request = create_engine("openvino", MODELS["cellnet"], "fp32", threads=1), Request()
+    engine._requests["grey"] = request  # type: ignore[attr-defined]
+    engine.run("grey", {}, {})
+    assert request.shared
 
 
 def test_an_unknown_engine_is_refused() -> None:

@@ -228,7 +228,9 @@ def test_command_prints_a_table_and_writes_a_report(
 ) -> None:
     report = tmp_path / "report.json"
     report.write_text("an older one")
-    code = run("--images", str(folder), "--quality", "10", "50", "10", "--json", str(report))
+    code = run(
+        "--images", str(folder), "--quality", "10", "50", "10", "--json", str(report), "--overwrite"
+    )
     out, err = capsys.readouterr()
     assert code == 0
     assert err == ""  # no progress without a terminal

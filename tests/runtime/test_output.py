@@ -12,7 +12,7 @@ from PIL import Image
 from tests.kernels.images import synthetic
 
 from jpegrt.runtime.errors import RestoreError, UsageError
-from jpegrt.runtime.output import check_writable, output_path, write_png
+from jpegrt.runtime.output import check_writable, output_path, write_json, write_png
 
 PIXELS = synthetic(20, 30)
 
@@ -75,30 +75,60 @@ def test_a_failed_write_leaves_what_was_there(
     assert old.read_bytes() == b"what was there"
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RestoreError, match=r"a\.png cannot be written: No such file"):
-        write_png(PIXELS, tmp_path / "missing" / "a.png")
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    write_png(PIXELS, tmp_path / "missing" / "too" / "a.png")
+    assert os.listdir(tmp_path / "missing" / "too") == ["a.png"]
+
+
+@pytest.mark.parametrize("error", [None, errno.EPERM])
+def test_what_is_new_is_written_without_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int | None
+) -> None:
+    def no_links(*_: object) -> NoReturn:
+        assert error
+        raise OSError(error, os.strerror(error))
+
+    if error:  # as on FAT
+        monkeypatch.setattr(os, "link", no_links)
+    write_json([1], tmp_path / "a.json", overwrite=False)
+    assert os.listdir(tmp_path) == ["a.json"]
+    assert (tmp_path / "a.json").stat().st_nlink == 1
+
+
+def test_a_file_that_appeared_meanwhile_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"precious")
+    with pytest.raises(RestoreError, match=r"a\.png cannot be written: File exists"):
+        write_png(PIXELS, tmp_path / "a.png", overwrite=False)
+    assert (tmp_path / "a.png").read_bytes() == b"precious"
+    assert os.listdir(tmp_path) == ["a.png"]
 
 
 def test_outputs_take_their_inputs_stem() -> None:
     assert output_path(Path("photos/a.b.jpeg"), Path("out")) == Path("out/a.b.png")
 
 
-def test_check_makes_the_folder_but_no_file(tmp_path: Path) -> None:
+def test_check_makes_nothing(tmp_path: Path) -> None:
     check_writable(tmp_path / "new" / "deep" / "a.png", overwrite=False)
-    assert os.listdir(tmp_path / "new" / "deep") == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_check_refuses(tmp_path: Path) -> None:
     (tmp_path / "there.png").touch()
     (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    for name in ("dangling.png", "dangling"):
+        (tmp_path / name).symlink_to(tmp_path / "nowhere")
     for path, overwrite, reason in [
-        ("a.jpg", False, "outputs are PNG files"),
         ("there.png", False, "exists: pass --overwrite"),
         ("folder.png", True, "is a folder"),
-        ("there.png/a.png", False, "cannot be made"),
+        ("there.png/a.png", False, "cannot be written"),
+        ("pipe.png", True, "is no ordinary file"),
+        ("dangling.png", False, "exists: pass --overwrite"),
+        ("dangling/a.png", False, "dangling cannot be written to"),
+        ("a" * 300 + ".png", False, "cannot be written: File name too long"),
     ]:
         with pytest.raises(UsageError, match=reason):
             check_writable(tmp_path / path, overwrite=overwrite)
+    check_writable(tmp_path / "dangling.png", overwrite=True)
     check_writable(tmp_path / "there.png", overwrite=True)
     assert (tmp_path / "there.png").exists()

@@ -1,5 +1,6 @@
 """Sessions: what they take, what they give, what they refuse."""
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.runtime.jpegs import EXAMPLE, claiming, corrupted, decode, encode
 
 from jpegrt.kernels import read_coefficients
 from jpegrt.runtime import RestoreError, Session, UsageError
+from jpegrt.runtime import session as session_module
 from jpegrt.runtime.metrics import psnr
 
 # Name -> sampling factors, and flags, for stock libjpeg.
@@ -155,11 +157,40 @@ def test_too_many_pixels_are_refused(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"model": "cellnot"}, {"precision": "fp8"}, {"engine": "tensorflow"}]
+    "options",
+    [
+        {"model": "cellnot"},
+        {"model": "a" * 300},
+        {"precision": "fp8"},
+        {"engine": "tensorflow"},
+        {"threads": -1},
+        {"threads": 1025},
+        {"max_pixels": -1},
+    ],
 )
-def test_bad_requests_are_refused_at_once(options: dict[str, str]) -> None:
+def test_bad_requests_are_refused_at_once(options: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         Session(**options)  # type: ignore[arg-type]
+
+
+def test_too_little_memory_is_told_with_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Engine:
+        def run(self, *_: object) -> None:
+            raise MemoryError
+
+    monkeypatch.setattr(session_module, "create_engine", lambda *_: Engine())
+    session = Session()
+    with pytest.raises(RestoreError, match="not enough memory for an image of 40 x 24 pixels"):
+        session.restore(encode(synthetic(24, 40)))
+
+
+def test_threads_are_the_usable_cpus_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(session_module, "create_engine", lambda *args: asked.append(args[3]))
+    monkeypatch.setattr(session_module, "Pipeline", lambda *_, threads, **__: asked.append(threads))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 4, 5})
+    Session()
+    assert asked == [3, 3]
 
 
 def test_files_are_what_their_names_say(libjpeg: Libjpeg) -> None:

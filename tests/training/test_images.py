@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from tests.kernels.images import synthetic
 
+from jpegrt.runtime.errors import UsageError
 from jpegrt.training import images
 from jpegrt.training.images import PatchSource, find_images, load_rgb
 
@@ -77,15 +78,16 @@ def test_draws_depend_on_the_seed_alone(data: Path) -> None:
     assert not np.array_equal(one, third)
 
 
-def test_large_photographs_are_offered_at_half_size_too(
+def test_large_photographs_are_offered_smaller_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "HALVED_ABOVE_PX", 1000)
-    Image.fromarray(synthetic(40, 40)).save(tmp_path / "a.png")
-    half = Image.fromarray(synthetic(40, 40)).reduce(2)
-    source, rng = PatchSource([tmp_path / "a.png"], 20), np.random.default_rng(0)
-    drawn = {source.draw(rng).tobytes() for _ in range(60)}
-    assert np.asarray(half).tobytes() in drawn
+    monkeypatch.setattr(images, "REDUCED_ABOVE_PX", 1000)
+    photograph = Image.fromarray(synthetic(60, 60))
+    photograph.save(tmp_path / "a.png")
+    for factor in (2, 3):  # a patch as large as the reduced image is that image, at times
+        source, rng = PatchSource([tmp_path / "a.png"], 60 // factor), np.random.default_rng(0)
+        drawn = {source.draw(rng).tobytes() for _ in range(60)}
+        assert np.asarray(photograph.reduce(factor)).tobytes() in drawn
 
 
 def test_images_smaller_than_a_patch_are_left_out(tmp_path: Path) -> None:
@@ -94,6 +96,14 @@ def test_images_smaller_than_a_patch_are_left_out(tmp_path: Path) -> None:
     PatchSource([tmp_path / "small.png", tmp_path / "large.png"], 32).draw(np.random.default_rng(0))
     with pytest.raises(ValueError, match="no image is as large as a patch"):
         PatchSource([tmp_path / "small.png"], 32)
+
+
+@pytest.mark.parametrize("kept", [0, 20, 400])
+def test_a_broken_image_is_named(tmp_path: Path, kept: int) -> None:
+    Image.fromarray(synthetic(40, 40)).save(tmp_path / "whole.png")
+    (tmp_path / "broken.png").write_bytes((tmp_path / "whole.png").read_bytes()[:kept])
+    with pytest.raises(UsageError, match=r"broken\.png cannot be read: "):
+        PatchSource([tmp_path / "whole.png", tmp_path / "broken.png"], 16)
 
 
 def test_grey_files_become_rgb(tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from tests.runtime.command_line import CommandLine
 from tests.training.photographs import write_recipe
 from torch import Tensor
 
+from jpegrt.runtime.errors import UsageError
 from jpegrt.training.batches import Batch, PatchBatches
 from jpegrt.training.degradation import Degradation
 from jpegrt.training.images import PatchSource, find_images
 from jpegrt.training.loop import Training
 from jpegrt.training.loss import normalised_squared_error
+from jpegrt.training.networks import build_network
 from jpegrt.training.networks.cellnet import error_size
 from jpegrt.training.recipe import Recipe, load_recipe
 from jpegrt.training.weights import load_weights
@@ -98,10 +100,27 @@ def test_a_stopped_run_goes_on_as_if_unbroken(
     assert not list(broken.rglob("*.part"))
 
 
-def test_without_resume_a_run_starts_anew(recipe: Recipe, data: Path, tmp_path: Path) -> None:
+def test_without_resume_a_run_is_not_overwritten(
+    recipe: Recipe, data: Path, tmp_path: Path
+) -> None:
     Training(recipe, data, tmp_path / "runs", resume=False, steps=2).run()
-    assert Training(recipe, data, tmp_path / "runs", resume=False, steps=2).step == 0
+    with pytest.raises(UsageError, match="pass --resume to go on, or choose another --runs"):
+        Training(recipe, data, tmp_path / "runs", resume=False, steps=2)
     assert Training(recipe, data, tmp_path / "other", resume=True, steps=2).step == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"damaged", None])
+def test_a_checkpoint_that_does_not_fit_is_named(
+    recipe: Recipe, data: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "runs" / recipe.name / "checkpoint.pt"
+    path.parent.mkdir(parents=True)
+    if content is None:
+        torch.save({"network": {}, "step": 3}, path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"checkpoint\.pt is damaged, or of another network"):
+        Training(recipe, data, tmp_path / "runs", resume=True, steps=2)
 
 
 def test_the_schedule_ends_at_zero(recipe: Recipe, data: Path, tmp_path: Path) -> None:
@@ -150,7 +169,7 @@ def test_chroma_leaves_luma_as_it_is(data: Path, tmp_path: Path) -> None:
     chroma = load_recipe(write_recipe(tmp_path, part="chroma", start_from=luma.name))
     training = Training(chroma, data, runs, resume=False, steps=2)
     training.run()
-    expected = Training(luma, data, runs, resume=False, steps=2).network
+    expected = build_network(luma.network)
     load_weights(expected, weights)
     for trained in (training.network, training.average.network):
         state = trained.state_dict()
@@ -165,6 +184,7 @@ def test_a_missing_start_is_named(data: Path, tmp_path: Path) -> None:
     recipe = load_recipe(write_recipe(tmp_path, part="chroma", start_from="absent"))
     with pytest.raises(FileNotFoundError, match="jpegrt train absent"):
         Training(recipe, data, tmp_path / "runs", resume=False, steps=2)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_loss_counts_errors_in_their_own_size() -> None:
@@ -190,3 +210,34 @@ def test_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert written == {"small-luma", "checkpoint", "events"}
     assert jpegrt(*arguments, "--steps", "5", "--resume").code == 0
     assert checkpoint(runs, load_recipe(recipe))["step"] == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("channels = 8", "chanels = 8", "chanels"),
+        ("batch = 4", "batch = 0", "batch must be positive"),
+        ("batch = 4", "batch = 5", ".png cannot be read"),  # nothing wrong with the recipe
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
+) -> None:
+    recipe, runs = write_recipe(tmp_path), tmp_path / "runs"
+    recipe.write_text(recipe.read_text().replace(old, new, 1))
+    for set_name in ("meadows", "streets"):
+        (tmp_path / set_name).mkdir()
+        for n in range(4):
+            (tmp_path / set_name / f"{n:02}.png").write_bytes(b"no image")
+    outcome = CommandLine(capsys)("train", recipe, "--data", tmp_path, "--runs", runs)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert said in outcome.err.splitlines()[-1]
+    assert "Traceback" not in outcome.err
+    assert not runs.exists()
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "nan", "inf", "long"])
+def test_minutes_are_a_positive_number(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    outcome = CommandLine(capsys)("train", "cellnet", "--data", ".", f"--minutes={text}")
+    assert outcome.code == 2
+    assert "--minutes" in outcome.err.splitlines()[-1]

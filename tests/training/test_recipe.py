@@ -65,6 +65,22 @@ def test_values_arrive(tmp_path: Path) -> None:
         ("quality = [10, 80]", "quality = [80, 10]", "rising pair"),
         ('["grey"]', '["411"]', "unknown samplings"),
         ("batch = 4", "batch =", "Invalid value"),
+        ("batch = 4", "batch = 0", "batch must be positive, got 0"),
+        ("batch = 4", "batch = 2.5", "batch = 2.5 has the wrong type"),
+        ("batch = 4", "batch = true", "batch = True has the wrong type"),
+        ("batch = 4", "minutes = -1", "minutes must be positive"),
+        ("batch = 4", "minutes = nan", "minutes must be positive"),
+        ("batch = 4", "minutes = inf", "minutes must be positive"),
+        ("batch = 4", "seed = -1", "seed must not be negative"),
+        ("ema = 0.9", "ema = 1", "ema must be from 0 to below 1"),
+        ("warmup_steps = 3", "warmup_steps = 0", "warmup_steps must be positive"),
+        ("learning_rate = 5e-3", 'learning_rate = "low"', "learning_rate = 'low' has the wrong"),
+        ("patch_px = 32", "patch_px = 40", "patch_px must be a multiple of 16, got 40"),
+        ("patch_px = 32", "patch_px = 0", "patch_px must be a multiple of 16, got 0"),
+        ("validation_every = 4", "validation_every = 0", "validation_every must be at least 1"),
+        ('["meadows", "streets"]', '"meadows"', "sets = 'meadows' has the wrong type"),
+        ("quality = [10, 80]", "quality = [10]", r"quality = \[10\] has the wrong type"),
+        ("quality = [10, 80]", 'quality = [10, "80"]', "has the wrong type"),
     ],
 )
 def test_mistakes_are_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -74,6 +90,32 @@ def test_mistakes_are_refused(tmp_path: Path, old: str, new: str, said: str) -> 
     path.write_text(text.replace(old, new))
     with pytest.raises(ValueError, match=said):
         load_recipe(path)
+
+
+def test_whole_numbers_are_numbers(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path)
+    path.write_text(path.read_text().replace("batch = 4", "minutes = 3"))
+    assert load_recipe(path).schedule.minutes == 3
+
+
+def test_grey_images_have_no_chroma_to_train(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, part="chroma")
+    path.write_text(path.read_text().replace('"444"', '"grey"'))
+    with pytest.raises(ValueError, match='recipe small-chroma: "grey" has no chroma'):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"chanels": 8}, r"unknown keys \['chanels'\]; known: .*'channels'"),
+        ({"channels": "8"}, "channels must be a positive integer, got '8'"),
+        ({"blocks": 0}, "blocks must be a positive integer, got 0"),
+    ],
+)
+def test_mistakes_in_networks_are_refused(option: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        build_network({"architecture": "cellnet", **option})
 
 
 def test_unknown_networks_are_refused() -> None:

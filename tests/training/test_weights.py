@@ -32,8 +32,26 @@ def test_weights_survive_in_half_precision(tmp_path: Path) -> None:
 
 def test_another_networks_weights_are_refused(tmp_path: Path) -> None:
     save_weights(network(channels=8), tmp_path / "a.safetensors")
-    with pytest.raises(RuntimeError, match="size mismatch"):
+    said = r"weights of recipe a .* do not fit this network: .* is 8.* in the file, 6"
+    with pytest.raises(ValueError, match=said):
         load_weights(network(channels=6), tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match=r"blocks\.1\..* is absent in the file"):
+        load_weights(network(channels=8, blocks=2), tmp_path / "a.safetensors")
+
+
+def test_a_network_cannot_grow_smaller(tmp_path: Path) -> None:
+    save_weights(network(channels=8, blocks=2), tmp_path / "a.safetensors")
+    said = "weights of recipe a .* do not fit this network"
+    for smaller in (network(channels=6, blocks=2), network(channels=8, blocks=1)):
+        with pytest.raises(ValueError, match=said):
+            load_grown(smaller, tmp_path / "a.safetensors")
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"damaged")
+    for load in (load_weights, load_grown):
+        with pytest.raises(ValueError, match=r"a\.safetensors is no safetensors file"):
+            load(network(), tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize(("channels", "blocks"), [(6, 1), (10, 1), (6, 3), (10, 3)])

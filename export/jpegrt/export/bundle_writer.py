@@ -5,6 +5,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,16 @@ from jpegrt.export.quantise import quantise
 from jpegrt.export.verify import Verification, verify
 from jpegrt.kernels import GraphSpec
 from jpegrt.runtime.bundle import FORMAT, MANIFEST, Bundle, open_bundle
-from jpegrt.runtime.engines.onnx_runtime import OnnxRuntimeEngine
-from jpegrt.runtime.errors import RestoreError
+from jpegrt.runtime.engines import ENGINE_NAMES, create_engine, resolve_engine
+from jpegrt.runtime.errors import RestoreError, UsageError
 from jpegrt.training.degradation import CELL_SCALE
 from jpegrt.training.networks.cellnet import CellNet
 
 CALIBRATION_CROP_PX = 256
 VERIFICATION_CROP_PX = 256
 VERIFICATION_QUALITIES = (10, 40, 90)
+# Spread over the held-out ones. Few, because every precision is verified on every engine.
+VERIFICATION_IMAGES = 4
 
 
 @dataclass(frozen=True)
@@ -49,18 +52,33 @@ def write_bundle(request: BundleRequest, folder: Path, report: Callable[[str], N
     """Writes or replaces the bundle `folder`, whole or not at all.
 
     A precision that fails its verification is left out, and the manifest says so; fp32 has to
-    pass. Raises VerificationError.
+    pass. Raises VerificationError, and UsageError if `folder` holds something else than a bundle.
     """
+    _check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".bundle-") as scratch:
         bundle = _write(request, Path(scratch) / "bundle", report)
+        replaced = Path(scratch) / "replaced"
         if folder.exists():
             # What people wrote beside the manifest (the model card) stays.
             for file in folder.glob("*.md"):
                 shutil.copy2(file, bundle.folder)
-            folder.rename(Path(scratch) / "replaced")  # deleted only once the new one is there
-        bundle.folder.rename(folder)
+            folder.rename(replaced)  # deleted only once the new one is there
+        try:
+            bundle.folder.rename(folder)
+        except OSError:
+            if replaced.exists():
+                replaced.rename(folder)
+            raise
     return open_bundle(folder)
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raises UsageError if replacing `folder` would delete something else than a bundle."""
+    if not folder.exists() or (folder / MANIFEST).exists():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise UsageError(f"{folder} is not a bundle, and would be deleted: choose another output")
 
 
 def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) -> Bundle:
@@ -80,7 +98,15 @@ def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) 
         "domain": "cells",
         "cell_px": network.cell_px,
         "input_scale": CELL_SCALE,
-        "receptive_field_px": network.receptive_field_px,
+        "size_rule": {
+            "minimum_px": 1,
+            "multiple_px": 1,
+            "receptive_field_px": network.receptive_field_px,
+        },
+        "colour_rule": (
+            f"grey; YCbCr {', '.join(':'.join(name) for name in request.samplings)} natively; "
+            "other samplings after upsampling; RGB channel by channel"
+        ),
         "graphs": [asdict(spec) for spec in specs],
         "parameters": sum(p.numel() for p in network.parameters()),
         "multiply_adds_per_px": multiply_adds_per_px(network),
@@ -115,26 +141,31 @@ def _admit(
     specs: Sequence[GraphSpec],
     report: Callable[[str], None],
 ) -> None:
-    """Verifies a precision's files and lists them, or removes them."""
+    """Verifies a precision's files on every engine here and lists them, or removes them."""
     names = {spec.name: f"{spec.name}.{precision}.onnx" for spec in specs}
     listed = {name: _describe(folder / name) for name in names.values()}
     candidate = {**manifest, "precisions": {precision: {"files": names}}, "files": listed}
-    engine = OnnxRuntimeEngine(Bundle(folder, candidate), precision, threads=2)
-    results: dict[str, Verification] = {}
-    for spec in specs:
-        module: nn.Module = module_of(request.network, spec).eval()
-        data = examples_of_each_quality(
-            request.verification_files,
-            spec,
-            request.network.cell_px,
-            VERIFICATION_CROP_PX,
-            VERIFICATION_QUALITIES,
-        )
-        outputs = [tensor.name for tensor in outputs_of(spec, request.network.cell_px)]
-        results[spec.name] = verify(engine, spec.name, module, outputs, data)
-        report(f"{spec.name} in {precision}: {results[spec.name]}")
-    verification = {name: result.to_json() for name, result in results.items()}
-    if all(result.acceptable(precision) for result in results.values()):
+    files = request.verification_files
+    files = files[:: max(1, len(files) // VERIFICATION_IMAGES)]
+    results: dict[str, dict[str, Verification]] = {}  # engine -> graph -> figures
+    for engine_name in _installed_engines():
+        engine = create_engine(engine_name, Bundle(folder, candidate), precision, threads=2)
+        results[engine_name] = {}
+        for spec in specs:
+            module: nn.Module = module_of(request.network, spec).eval()
+            cell_px = request.network.cell_px
+            data = examples_of_each_quality(
+                files, spec, cell_px, VERIFICATION_CROP_PX, VERIFICATION_QUALITIES
+            )
+            outputs = [tensor.name for tensor in outputs_of(spec, cell_px)]
+            result = verify(engine, spec.name, module, outputs, data)
+            results[engine_name][spec.name] = result
+            report(f"{spec.name} in {precision} on {engine_name}: {result}")
+    verification = {
+        engine_name: {graph: result.to_json() for graph, result in graphs.items()}
+        for engine_name, graphs in results.items()
+    }
+    if all(r.acceptable(precision) for graphs in results.values() for r in graphs.values()):
         manifest["precisions"][precision] = {"files": names, "verification": verification}
         manifest["files"].update(listed)
         return
@@ -143,6 +174,16 @@ def _admit(
     manifest["rejected_precisions"][precision] = {"verification": verification}
     for name in names.values():
         (folder / name).unlink()
+
+
+def _installed_engines() -> list[str]:
+    """All of them, since a user's may be any: each rounds int8 graphs in its own way."""
+    installed = []
+    for name in ENGINE_NAMES:
+        if name != "auto":
+            with suppress(UsageError):
+                installed.append(resolve_engine(name))
+    return installed
 
 
 def multiply_adds_per_px(network: CellNet) -> int:

@@ -6,6 +6,8 @@ lists every file with its SHA-256; a file that does not match is refused.
 
 import hashlib
 import json
+import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -17,6 +19,7 @@ from jpegrt.runtime.errors import UsageError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+_GRAPH_KEYS = {"name", "components", "chroma_h", "chroma_v"}
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,13 @@ def list_bundles() -> list[Bundle]:
 
 def find_bundle(model: str) -> Bundle:
     """A shipped model by name, or a bundle by its folder. Raises UsageError if there is none."""
-    if (shipped := shipped_bundles() / model / MANIFEST).exists():
-        return open_bundle(shipped.parent)
-    if (Path(model) / MANIFEST).exists():
-        return open_bundle(Path(model))
+    for folder in (shipped_bundles() / model, Path(model)):
+        try:
+            found = (folder / MANIFEST).exists()
+        except OSError as error:
+            raise UsageError(f"model {model} cannot be read: {error.strerror}") from error
+        if found:
+            return open_bundle(folder)
     names = ", ".join(bundle.name for bundle in list_bundles())
     raise UsageError(f"unknown model {model}: choose one of {names}, none, or a bundle's folder")
 
@@ -100,7 +106,7 @@ def open_bundle(folder: Path) -> Bundle:
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read ({error}); export the model again") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
@@ -119,4 +125,68 @@ def open_bundle(folder: Path) -> Bundle:
     }
     if missing := required - set(manifest):
         raise UsageError(f"{path} lacks {', '.join(sorted(missing))}; export the model again")
+    try:
+        _check(manifest)
+    except ValueError as error:
+        raise UsageError(f"{path} is not valid: {error}; export the model again") from error
     return Bundle(folder, manifest)
+
+
+def _check(manifest: dict[str, Any]) -> None:
+    """Raises ValueError, which says what is wrong with what the runtime needs of a manifest."""
+    _require(isinstance(manifest["model"], str), "model is no name")
+    cell_px, scale = manifest["cell_px"], manifest["input_scale"]
+    _require(_is_integer(cell_px) and cell_px in (1, 2, 4, 8), "cell_px is not 1, 2, 4 or 8")
+    _require(type(scale) in (int, float) and 0 < scale < math.inf, "input_scale is not above 0")
+
+    graphs = manifest["graphs"]
+    _require(isinstance(graphs, list) and bool(graphs), "graphs is no list of graphs")
+    for graph in graphs:
+        _require(isinstance(graph, dict) and set(graph) == _GRAPH_KEYS, "a graph's keys are wrong")
+        _require(_is_plain_name(graph["name"]), "a graph has no name")
+        _require(
+            _is_integer(graph["components"]) and graph["components"] in (1, 3),
+            f"graph {graph['name']} has neither 1 nor 3 components",
+        )
+        for factor in (graph["chroma_h"], graph["chroma_v"]):
+            _require(
+                _is_integer(factor) and factor > 0 and cell_px % factor == 0,
+                f"the chroma factors of graph {graph['name']} do not divide cell_px",
+            )
+    _require(any(graph["components"] == 1 for graph in graphs), "no graph is grey")
+    names = {graph["name"] for graph in graphs}
+    _require(len(names) == len(graphs), "two graphs share a name")
+
+    precisions, listed = manifest["precisions"], manifest["files"]
+    _require(isinstance(precisions, dict), "precisions is no table")
+    _require(isinstance(listed, dict), "files is no table")
+    for precision, entry in precisions.items():
+        files = entry.get("files") if isinstance(entry, dict) else None
+        files = files if isinstance(files, dict) else {}
+        _require(names <= set(files), f"precision {precision} lacks the file of a graph")
+        for file in files.values():
+            _require(_is_plain_name(file), f"precision {precision} has a file without a plain name")
+            facts = listed.get(file)
+            _require(
+                isinstance(facts, dict) and isinstance(facts.get("sha256"), str),
+                f"files lacks the sha256 of {file}",
+            )
+    default = manifest["default_precision"]
+    _require(
+        isinstance(default, str) and default in precisions,
+        "default_precision is none of precisions",
+    )
+
+
+def _require(is_so: bool, otherwise: str) -> None:
+    if not is_so:
+        raise ValueError(otherwise)
+
+
+def _is_integer(value: object) -> bool:
+    return type(value) is int  # which True is not
+
+
+def _is_plain_name(value: object) -> bool:
+    """Of a file in the bundle's own folder, whatever the system."""
+    return isinstance(value, str) and re.fullmatch(r"\w[\w.-]*", value) is not None

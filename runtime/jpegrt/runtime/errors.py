@@ -16,9 +16,13 @@ class UsageError(RestoreError):
     exit_code = 2
 
 
-def one_line(error: BaseException) -> str:
-    """An error's text on one line: other people's libraries spread theirs over several."""
-    return " ".join(str(error).split())
+def one_line(text: object) -> str:
+    """A message or an error's text on one line that any terminal can show.
+
+    Other people's libraries spread theirs over several lines, and file names hold any byte.
+    """
+    spaced = " ".join(str(text).split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in spaced)
 
 
 @contextmanager

@@ -173,9 +173,13 @@ def find_originals(folder: Path, limit: int | None = None) -> list[Path]:
 
     Raises UsageError if there are none.
     """
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder: name one that holds the originals")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in LOSSLESS_SUFFIXES)
+    try:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is not a folder: name one that holds the originals")
+        files = sorted(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error.strerror}") from error
+    found = [path for path in files if path.suffix.lower() in LOSSLESS_SUFFIXES]
     if not found:
         raise UsageError(f"{folder} holds no lossless images (PNG, WebP, BMP, TIFF, PPM)")
     return found[:limit]

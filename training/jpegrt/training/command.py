@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from jpegrt.runtime.cli.options import positive, thread_count
@@ -15,13 +16,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", help=f"a TOML file, or one of: {names}")
     parser.add_argument("--data", type=Path, required=True, help="folder of image folders")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept")
-    parser.add_argument("--minutes", type=float, help="instead of the recipe's")
+    parser.add_argument("--minutes", type=minutes, help="instead of the recipe's")
     parser.add_argument("--steps", type=positive, help="instead of minutes")
     parser.add_argument(
         "--threads", type=thread_count, help="for the network (default: one per core)"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
     parser.set_defaults(run=run)
+
+
+def minutes(text: str) -> float:
+    """An argparse type: a positive number."""
+    value = float(text)
+    if not 0 < value < inf:
+        raise argparse.ArgumentTypeError(f"must be a positive number, not {text}")
+    return value
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from jpegrt.runtime.errors import UsageError, one_line
 from jpegrt.runtime.evaluation import LOSSLESS_SUFFIXES
 
-# Photographs of more pixels than this are offered at half size too: they are softer, pixel for
-# pixel, than what the standard sets and the web hold.
-HALVED_ABOVE_PX = 700_000
+# Photographs of more pixels than this are offered at a half and a third of their size too: they are
+# softer, pixel for pixel, than what the standard sets and the web hold.
+REDUCED_ABOVE_PX = 700_000
+REDUCTIONS = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,21 @@ def find_images(data: Path, sets: Sequence[str], validation_every: int) -> Image
 
 
 def load_rgb(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3)."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    """(H, W, 3). Raises UsageError if the file is no image, or a broken one."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except Exception as error:  # Pillow's readers share no base class of errors
+        raise UsageError(f"{path} cannot be read: {one_line(error)}") from error
 
 
 class PatchSource:
     """Random square patches of images held in memory, as uint8 (size, size, 3) RGB.
 
     An image is drawn with a chance that grows with the root of its area, and the busier of two
-    places in it is taken: flat ones teach little. Patches are flipped and rotated; half of them have their range squeezed to 16 to 235, which is what grey test sets
-    made from studio-range video luma look like.
+    places in it is taken: flat ones teach little. Patches are flipped and rotated; half of them
+    have their range squeezed to 16 to 235, which is what grey test sets made from studio-range
+    video luma look like.
     """
 
     def __init__(self, files: Sequence[Path], patch_px: int) -> None:
@@ -68,10 +74,9 @@ class PatchSource:
             if min(rgb.shape[:2]) < patch_px:
                 continue
             sizes = [rgb]
-            if rgb.shape[0] * rgb.shape[1] > HALVED_ABOVE_PX:
-                half = Image.fromarray(rgb).reduce(2)
-                if min(half.size) >= patch_px:
-                    sizes.append(np.asarray(half))
+            if rgb.shape[0] * rgb.shape[1] > REDUCED_ABOVE_PX:
+                smaller = (Image.fromarray(rgb).reduce(factor) for factor in REDUCTIONS)
+                sizes += [np.asarray(image) for image in smaller if min(image.size) >= patch_px]
             self._images.append(sizes)
         if not self._images:
             raise ValueError(f"no image is as large as a patch ({patch_px} pixels)")

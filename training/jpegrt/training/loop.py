@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from jpegrt.runtime.errors import UsageError
 from jpegrt.training.average import WeightAverage
 from jpegrt.training.batches import Batch, PatchBatches
 from jpegrt.training.images import PatchSource, find_images
@@ -34,11 +35,17 @@ class Training:
         self, recipe: Recipe, data: Path, runs: Path, *, resume: bool, steps: int | None = None
     ) -> None:
         """steps: ends the run after so many steps, which the schedule then fills, whatever the
-        recipe's minutes."""
+        recipe's minutes.
+
+        Raises FileNotFoundError, ValueError, UsageError; nothing is written then.
+        """
         self._recipe, self._steps = recipe, steps
         self._folder = runs / recipe.name
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._checkpoint = self._folder / "checkpoint.pt"
+        if self._checkpoint.exists() and not resume:
+            raise UsageError(
+                f"{self._checkpoint} exists: pass --resume to go on, or choose another --runs"
+            )
         schedule = recipe.schedule
         torch.manual_seed(schedule.seed)
 
@@ -53,7 +60,7 @@ class Training:
         self.average = WeightAverage(self.network, schedule.ema)
         self._optimizer = torch.optim.Adam(self._parameters, schedule.learning_rate)
         self.step, self._seconds = 0, 0.0
-        if resume and self._checkpoint.exists():
+        if self._checkpoint.exists():
             self._restore_checkpoint()
 
         files = find_images(data, recipe.data.sets, recipe.data.validation_every)
@@ -69,6 +76,7 @@ class Training:
         self._loader: DataLoader[Batch] = DataLoader(
             batches, batch_size=None, num_workers=1, prefetch_factor=8
         )
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._log = SummaryWriter(str(self._folder), purge_step=self.step)
 
     @property
@@ -152,11 +160,17 @@ class Training:
         save_weights(self.average.network, self._weights_file)
 
     def _restore_checkpoint(self) -> None:
-        state = torch.load(self._checkpoint, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.network.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.step, self._seconds = state["step"], state["seconds"]
+        try:
+            state = torch.load(self._checkpoint, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.network.load_state_dict(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.step, self._seconds = state["step"], state["seconds"]
+        except Exception as error:  # what torch raises of broken files shares no base class
+            raise UsageError(
+                f"{self._checkpoint} is damaged, or of another network than recipe "
+                f"{self._recipe.name} has: delete it, or choose another --runs"
+            ) from error
 
 
 @contextmanager

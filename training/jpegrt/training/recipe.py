@@ -2,8 +2,9 @@
 
 import tomllib
 from dataclasses import dataclass, fields
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from jpegrt.training.degradation import Degradation
 
@@ -22,6 +23,10 @@ class Data:
         # Names, not paths: what a recipe trains on is then plain to see, and to check.
         if not self.sets or any(Path(name).name != name for name in self.sets):
             raise ValueError(f"sets must name folders of the data folder, got {self.sets}")
+        if self.patch_px < 16 or self.patch_px % 16:  # whole MCUs of every sampling
+            raise ValueError(f"patch_px must be a multiple of 16, got {self.patch_px}")
+        if self.validation_every < 1:
+            raise ValueError(f"validation_every must be at least 1, got {self.validation_every}")
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,13 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.part not in ("luma", "chroma"):
             raise ValueError(f'part must be "luma" or "chroma", got {self.part!r}')
+        for name in ("minutes", "batch", "learning_rate", "warmup_steps", "validate_minutes"):
+            if not 0 < getattr(self, name) < inf:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema must be from 0 to below 1, got {self.ema}")
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,10 @@ class Recipe:
     degradation: Degradation
     schedule: Schedule
 
+    def __post_init__(self) -> None:
+        if self.schedule.part == "chroma" and "grey" in self.degradation.samplings:
+            raise ValueError(f'recipe {self.name}: "grey" has no chroma to train, take it out')
+
 
 def recipe_names() -> list[str]:
     """The package's own recipes."""
@@ -67,7 +83,7 @@ def recipe_names() -> list[str]:
 def load_recipe(path: Path | str) -> Recipe:
     """Reads a recipe file, or one of the package's own by name.
 
-    Raises FileNotFoundError, or ValueError for a key that no recipe has.
+    Raises FileNotFoundError, or ValueError for a key or a value that no recipe may have.
     """
     file = Path(path)
     if not file.is_file() and str(path) in recipe_names():
@@ -94,7 +110,23 @@ def _section(kind: Any, table: dict[str, Any], file: Path) -> Any:
     if unknown := set(table) - known:
         raise ValueError(f"{file}: unknown keys {sorted(unknown)}; known: {sorted(known)}")
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    types = get_type_hints(kind)
+    for key, value in values.items():
+        if not _is_of_type(value, types[key]):
+            raise ValueError(f"{file}: {key} = {table[key]!r} has the wrong type")
     try:
         return kind(**values)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from error
+
+
+def _is_of_type(value: object, expected: Any) -> bool:
+    """Of the types that sections have: str, int, float (an int will do), and tuples of them."""
+    if get_origin(expected) is tuple:
+        if not isinstance(value, tuple):
+            return False
+        items = get_args(expected)
+        if items[-1] is Ellipsis:
+            items = items[:1] * len(value)
+        return len(value) == len(items) and all(map(_is_of_type, value, items))
+    return type(value) is expected or (expected is float and type(value) is int)

@@ -1,10 +1,12 @@
 """Weights as files: the averaged weights of a run, in float16 safetensors."""
 
+from operator import gt
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -18,8 +20,13 @@ def save_weights(network: nn.Module, path: Path) -> None:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Reads what `save_weights` wrote, into float32. Raises FileNotFoundError, RuntimeError."""
-    network.load_state_dict({name: t.float() for name, t in load_file(path).items()})
+    """Reads what `save_weights` wrote, into float32. Raises FileNotFoundError, ValueError."""
+    state, saved = network.state_dict(), _read(path)
+    for name in {**state, **saved}:
+        one, other = saved.get(name), state.get(name)
+        if one is None or other is None or one.shape != other.shape:
+            raise _misfit(path, name, one, other)
+    network.load_state_dict({name: tensor.float() for name, tensor in saved.items()})
 
 
 def load_grown(network: nn.Module, path: Path) -> None:
@@ -27,15 +34,33 @@ def load_grown(network: nn.Module, path: Path) -> None:
 
     Every weight of the small network is copied into a corner of its namesake. What the corner's
     outputs would read of new inputs is zeroed; new outputs keep their random start, and so do
-    new residual blocks, which begin as the identity.
+    new residual blocks, which begin as the identity. Raises FileNotFoundError, ValueError.
     """
     state = network.state_dict()
-    for name, small in load_file(path).items():
-        grown = state[name]
+    for name, small in _read(path).items():
+        grown = state.get(name)
+        if grown is None or small.dim() != grown.dim() or any(map(gt, small.shape, grown.shape)):
+            raise _misfit(path, name, small, grown)
         if small.dim() > 1:
             grown[: small.shape[0], small.shape[1] :] = 0
         grown[tuple(slice(size) for size in small.shape)] = small.float()
     network.load_state_dict(state)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no safetensors file: {error}") from error
+
+
+def _misfit(path: Path, name: str, saved: Tensor | None, wanted: Tensor | None) -> ValueError:
+    """Names the recipe that the weights are of: their file is called after it."""
+    sizes = ["absent" if t is None else "x".join(map(str, t.shape)) for t in (saved, wanted)]
+    return ValueError(
+        f"the weights of recipe {path.stem} ({path}) do not fit this network: "
+        f"{name} is {sizes[0]} in the file, {sizes[1]} in the network"
+    )
 
 
 def find_weights(name: str, runs: Path) -> Path:

@@ -1,20 +1,24 @@
 """The command line: `jpegrt COMMAND ...`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points, version
 
+from jpegrt.kernels import NativeError
 from jpegrt.runtime.cli import evaluate, info, models, restore
-from jpegrt.runtime.errors import RestoreError, UsageError
+from jpegrt.runtime.cli.stdout import finish
+from jpegrt.runtime.errors import RestoreError, UsageError, one_line
 
 _EXIT_CODES = """\
 exit codes:
-  0  done
-  1  an image could not be restored (the others were)
-  2  the request cannot be met: a wrong option, an unknown model, a missing package
+  0    done
+  1    an image could not be restored, or a result not be written; restore went on
+       with the other images
+  2    the request cannot be met, and nothing was tried: a wrong option, an unknown
+       model, an output that exists or cannot be written, a missing package
+  130  interrupted
 """
 
 
@@ -80,6 +84,20 @@ def _add(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
+    code = 0
+    try:
+        try:
+            code = _run(argv)
+        finally:
+            finish()
+    except BrokenPipeError:
+        return code
+    except RestoreError as error:
+        return _complain(error, error.exit_code)
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     extensions = list(entry_points(group="jpegrt.commands"))
     command = argv[0] if argv else None
@@ -90,11 +108,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return int(arguments.run(arguments))
         return int(arguments.run(arguments))
     except RestoreError as error:
-        print(f"jpegrt: {error}", file=sys.stderr)
-        return error.exit_code
+        return _complain(error, error.exit_code)
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("jpegrt: interrupted", file=sys.stderr)
-        return 130
+        return _complain("interrupted", 130)
+    except (OSError, MemoryError, NativeError) as error:  # what no command foresaw
+        return _complain(str(error) or "not enough memory", 1)
+
+
+def _complain(reason: object, code: int) -> int:
+    print(f"jpegrt: {one_line(reason)}", file=sys.stderr)
+    return code

@@ -1,13 +1,13 @@
 """`jpegrt evaluate`."""
 
 import argparse
-import os
 import sys
 from itertools import groupby
 from pathlib import Path
 
-from jpegrt.runtime.cli.options import add_model_options, positive
-from jpegrt.runtime.errors import UsageError
+from jpegrt.runtime.cli.options import add_model_options, positive, within
+from jpegrt.runtime.cli.stdout import show
+from jpegrt.runtime.errors import UsageError, one_line
 from jpegrt.runtime.evaluation import (
     SUBSAMPLINGS,
     ImageResult,
@@ -18,7 +18,7 @@ from jpegrt.runtime.evaluation import (
     evaluate,
     find_originals,
 )
-from jpegrt.runtime.output import write_json
+from jpegrt.runtime.output import check_writable, write_json
 from jpegrt.runtime.session import Session
 
 _HEADER = (
@@ -54,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--limit", type=positive, metavar="N", help="only the first N images, by name"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write a report as JSON")
+    parser.add_argument("--overwrite", action="store_true", help="replace a report that exists")
     add_model_options(parser)
     parser.set_defaults(run=run)
 
@@ -62,7 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.subsampling and not arguments.colour:
         raise UsageError("--subsampling needs --colour: grey JPEGs have no chroma")
     if arguments.json:
-        _check_report(arguments.json)
+        check_writable(arguments.json, overwrite=arguments.overwrite)
+        if not arguments.json.parent.is_dir():  # rather mistyped than to be made
+            raise UsageError(f"{arguments.json} cannot be written: its folder does not exist")
     protocol = Protocol(
         tuple(dict.fromkeys(arguments.quality)),
         arguments.colour,
@@ -85,26 +88,18 @@ def run(arguments: argparse.Namespace) -> int:
             protocol,
             results,
         )
-        write_json(report.to_json(), arguments.json)
+        write_json(report.to_json(), arguments.json, overwrite=arguments.overwrite)
     return 0
-
-
-def _check_report(path: Path) -> None:
-    """Raises UsageError if the report cannot be written, before hours go into it."""
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder: choose another --json")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UsageError(f"{path.parent} cannot be written to: choose another --json")
 
 
 def _measure(files: list[Path], protocol: Protocol, session: Session) -> tuple[QualityResult, ...]:
     """Measures, and prints the table as it goes, a row when all images of a quality are done."""
-    _show(
+    show(
         f"model {session.model_name}, precision {session.precision}, "
         f"engine {session.engine_name}, images {len(files)}"
     )
-    _show(protocol.describe())
-    _show(_HEADER)
+    show(protocol.describe())
+    show(_HEADER)
     results = []
     measured = evaluate(files, protocol, session.restore)
     for quality, images in groupby(measured, key=lambda image: image.quality):
@@ -116,7 +111,7 @@ def _measure(files: list[Path], protocol: Protocol, session: Session) -> tuple[Q
         finally:
             _show_progress("")
         results.append(QualityResult(quality, tuple(done)))
-        _show(_row(results[-1]))
+        show(_row(results[-1]))
     return tuple(results)
 
 
@@ -124,7 +119,7 @@ def _row(result: QualityResult) -> str:
     worst = result.worst
     return (
         f"{result.quality:7d} | {_columns(result.jpeg)} | {_columns(result.restored)} | "
-        f"{result.gain_db:+5.2f} | {worst.gain_db:+5.2f} ({worst.image})"
+        f"{result.gain_db:+5.2f} | {worst.gain_db:+5.2f} ({one_line(worst.image)})"
     )
 
 
@@ -132,21 +127,13 @@ def _columns(scores: Scores) -> str:
     return f"{scores.psnr_db:5.2f}  {scores.ssim:7.4f}  {scores.psnr_b_db:6.2f}"
 
 
-def _show(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()  # a row may be minutes before the next, and a file be watched
-
-
 def _show_progress(text: str) -> None:
     """Replaces the terminal's current line, or does nothing if there is no terminal."""
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.write(f"\r\x1b[K{one_line(text)}")
         sys.stderr.flush()
 
 
 def _quality(text: str) -> int:
     """An argparse type: a quality factor from 1 to 100."""
-    value = int(text)
-    if not 1 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"must be from 1 to 100, not {text}")
-    return value
+    return within(text, 100)

@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from jpegrt.kernels import JpegImage, NativeError, read_coefficients
 from jpegrt.runtime.cli.options import add_limit_option
-from jpegrt.runtime.errors import RestoreError
+from jpegrt.runtime.cli.stdout import show
+from jpegrt.runtime.errors import RestoreError, one_line
 from jpegrt.runtime.session import read_file
 from jpegrt.runtime.tables import estimate_quality
 
@@ -22,21 +22,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    jpeg = _read(arguments.file, arguments.max_pixels)
-    description = _describe(jpeg, arguments.file.stat().st_size)
-    if arguments.json:
-        json.dump(description, sys.stdout, indent=1)
-        print()
-    else:
-        print(_text(arguments.file, description))
-    return 0
-
-
-def _read(path: Path, max_pixels: int) -> JpegImage:
+    path = arguments.file
     try:
-        return read_coefficients(read_file(path), allow_damaged=True, max_pixels=max_pixels)
+        content = read_file(path)
+        jpeg = read_coefficients(content, allow_damaged=True, max_pixels=arguments.max_pixels)
     except (RestoreError, NativeError) as error:
         raise RestoreError(f"{path}: {error}") from error
+    description = _describe(jpeg, len(content))
+    show(json.dumps(description, indent=1) if arguments.json else _text(path, description))
+    return 0
 
 
 def _describe(jpeg: JpegImage, size: int) -> dict[str, Any]:
@@ -76,7 +70,7 @@ def _text(path: Path, d: dict[str, Any]) -> str:
         "the standard table" if d["quality_exact"] else "nearest; its table is not a standard one"
     )
     lines = [
-        f"{path}",
+        one_line(path),
         (
             f"  size         {d['width']} x {d['height']} pixels, {d['bytes']:,} bytes "
             f"({d['bits_per_pixel']} bits a pixel)"

@@ -2,9 +2,9 @@
 
 import argparse
 import json
-import sys
 
 from jpegrt.runtime.bundle import Bundle, list_bundles
+from jpegrt.runtime.cli.stdout import show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,11 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     bundles = list_bundles()
     if arguments.json:
-        json.dump([bundle.manifest for bundle in bundles], sys.stdout, indent=1)
-        print()
+        show(json.dumps([bundle.manifest for bundle in bundles], indent=1))
         return 0
     for bundle in bundles:
-        print(_description(bundle))
+        show(_description(bundle))
     return 0
 
 

@@ -1,31 +1,31 @@
 """Options that several commands share."""
 
 import argparse
+from contextlib import suppress
 
 from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS
 from jpegrt.runtime.engines import ENGINE_NAMES
+from jpegrt.runtime.session import MOST_THREADS
 
 _LARGEST = (1 << 63) - 1
-_MOST_THREADS = 1024
 
 
 def positive(text: str) -> int:
     """An argparse type: an integer of at least 1."""
-    return _within(text, _LARGEST)
+    return within(text, _LARGEST)
 
 
 def thread_count(text: str) -> int:
     """An argparse type: a number of threads that a machine could have."""
-    return _within(text, _MOST_THREADS)
+    return within(text, MOST_THREADS)
 
 
-def _within(text: str, largest: int) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
-    if value > largest:
-        raise argparse.ArgumentTypeError(f"must be at most {largest}, not {text}")
-    return value
+def within(text: str, largest: int) -> int:
+    """An integer from 1 to `largest`. Raises what argparse shows with the option's name."""
+    with suppress(ValueError):
+        if 1 <= (value := int(text)) <= largest:
+            return value
+    raise argparse.ArgumentTypeError(f"must be a number from 1 to {largest}, not {text}")
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--engine", choices=ENGINE_NAMES, default="auto", help="what runs the network"
     )
     group.add_argument(
-        "--threads", type=thread_count, default=0, metavar="N", help="default: one per core"
+        "--threads", type=thread_count, default=0, metavar="N", help="default: one per CPU"
     )
 
 

@@ -2,13 +2,15 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from jpegrt.runtime.cli.options import add_limit_option, add_model_options
-from jpegrt.runtime.errors import RestoreError, UsageError
+from jpegrt.runtime.cli.stdout import show
+from jpegrt.runtime.errors import RestoreError, UsageError, one_line
 from jpegrt.runtime.output import check_writable, output_path, write_png
 from jpegrt.runtime.session import Session
 
@@ -43,39 +45,53 @@ def run(arguments: argparse.Namespace) -> int:
         max_pixels=arguments.max_pixels,
     )
     reports = []
+    told = True
     for source, target in outputs.items():
-        reports.append(_restore(session, source, target))
+        reports.append(_restore(session, source, target, overwrite=arguments.overwrite))
         if not arguments.json and "error" not in reports[-1]:
-            print(_line(reports[-1]), flush=True)
+            told &= _tell(_line(reports[-1]))
     if arguments.json:
-        json.dump(reports, sys.stdout, indent=1)
-        print()
-    return 1 if any("error" in report for report in reports) else 0
+        told &= _tell(json.dumps(reports, indent=1))
+    return 1 if not told or any("error" in report for report in reports) else 0
+
+
+def _tell(text: str) -> bool:
+    """False, with the reason on stderr, if stdout fails: the other images are wanted anyway."""
+    try:
+        show(text)
+    except BrokenPipeError:  # nobody reads it, which is no failure
+        pass
+    except RestoreError as error:
+        print(f"jpegrt: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _plan(inputs: list[Path], output: Path, *, overwrite: bool) -> dict[Path, Path]:
     """input -> output, with everything checked that can be before any work is done."""
-    into_folder = len(inputs) > 1 or output.is_dir()
+    into_folder = len(inputs) > 1 or os.path.isdir(output)  # which raises nothing, unlike Path's
     planned: dict[Path, Path] = {}
     for source in inputs:
         target = output_path(source, output) if into_folder else output
         if target in planned.values():
             raise UsageError(f"two inputs would be written to {target}: restore them separately")
+        if target.suffix.lower() != ".png":
+            raise UsageError(f"{target}: outputs are PNG files, so name it something.png")
         check_writable(target, overwrite=overwrite)
         planned[source] = target
     return planned
 
 
-def _restore(session: Session, source: Path, target: Path) -> dict[str, Any]:
+def _restore(session: Session, source: Path, target: Path, *, overwrite: bool) -> dict[str, Any]:
     report: dict[str, Any] = {"input": str(source), "output": str(target)}
     try:
         started = time.perf_counter()
         pixels, timings = session.restore_timed(source)
         restored = time.perf_counter()
-        write_png(pixels, target)
+        write_png(pixels, target, overwrite=overwrite)
         written = time.perf_counter()
     except RestoreError as error:
-        print(f"jpegrt: {source}: {error}", file=sys.stderr)
+        print(f"jpegrt: {one_line(f'{source}: {error}')}", file=sys.stderr)
         return {**report, "error": str(error)}
     return {
         **report,
@@ -99,7 +115,7 @@ def _restore(session: Session, source: Path, target: Path) -> dict[str, Any]:
 def _line(report: dict[str, Any]) -> str:
     times = report["milliseconds"]
     return (
-        f"{report['output']}: {report['width']} x {report['height']}, {report['model']} "
+        f"{one_line(report['output'])}: {report['width']} x {report['height']}, {report['model']} "
         f"{report['precision']}, restored in {times['restore']:.0f} ms "
         f"(network {times['network']:.0f} ms), written in {times['encode']:.0f} ms"
     )

@@ -15,7 +15,7 @@ class OnnxRuntimeEngine:
         self._bundle, self._precision = bundle, precision
         self._options = ort.SessionOptions()
         self._options.intra_op_num_threads = threads
-        self._options.log_severity_level = 3
+        self._options.log_severity_level = 4  # errors are raised, and need no line of their own
         # Threads that spin after a run would take the cores from unpacking and pixels.
         self._options.add_session_config_entry("session.force_spinning_stop", "1")
         self._sessions: dict[str, ort.InferenceSession] = {}

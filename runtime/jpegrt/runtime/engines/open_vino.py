@@ -28,7 +28,7 @@ class OpenVinoEngine:
                 request.set_tensor(name, ov.Tensor(array, shared_memory=True))
             for name, array in outputs.items():
                 request.set_tensor(name, ov.Tensor(array, shared_memory=True))
-            request.infer()
+            request.infer(share_outputs=True)  # it would else copy them for its return value
         except RuntimeError as error:
             raise RestoreError(f"OpenVINO failed on graph {graph}: {one_line(error)}") from error
 

@@ -182,7 +182,7 @@ class CellNet(nn.Module):
         channels: int = 32,
         blocks: int = 8,
         chroma_channels: int = 32,
-        chroma_blocks: int = 4,
+        chroma_blocks: int = 6,
         step_planes: int = 4,
     ) -> None:
         super().__init__()

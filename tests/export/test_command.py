@@ -1,0 +1,49 @@
+"""`jpegrt export`: ordinary mistakes are one line, and delete nothing."""
+
+from pathlib import Path
+
+import pytest
+from tests.export.small import random_network
+from tests.runtime.command_line import CommandLine, Outcome
+from tests.training.photographs import write_photographs, write_recipe
+
+from jpegrt.training.networks.cellnet import CellNet
+from jpegrt.training.weights import save_weights
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    folder = tmp_path / "output"
+    folder.mkdir()
+    return folder
+
+
+def export(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], network: CellNet, output: Path
+) -> Outcome:
+    recipe, runs = write_recipe(tmp_path), tmp_path / "runs"
+    (runs / recipe.stem).mkdir(parents=True)
+    save_weights(network, runs / recipe.stem / f"{recipe.stem}.safetensors")
+    for name in ("meadows", "streets"):
+        write_photographs(tmp_path / name, 2)
+    jpegrt = CommandLine(capsys)
+    return jpegrt("export", recipe, "--data", tmp_path, "--runs", runs, "-o", output)
+
+
+def test_a_folder_that_is_no_bundle_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], output: Path
+) -> None:
+    (output / "photo.png").write_bytes(b"precious")
+    outcome = export(tmp_path, capsys, random_network(), output)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"{output} is not a bundle" in outcome.complaint
+    assert (output / "photo.png").read_bytes() == b"precious"
+
+
+def test_weights_of_another_network_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], output: Path
+) -> None:
+    outcome = export(tmp_path, capsys, CellNet(2, 16, 1, 8, 1), output)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "weights of recipe small-luma" in outcome.complaint
+    assert "do not fit" in outcome.complaint

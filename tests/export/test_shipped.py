@@ -1,0 +1,49 @@
+"""The bundle that ships is the weights that ship."""
+
+import numpy as np
+import pytest
+import torch
+from tests.export.small import GRAPHS, SAMPLINGS
+
+from jpegrt.export.graphs import example_inputs, graph_specs, inputs_of, module_of, outputs_of
+from jpegrt.runtime.bundle import Bundle, find_bundle
+from jpegrt.runtime.engines import create_engine
+from jpegrt.training.networks import build_network
+from jpegrt.training.networks.cellnet import CellNet
+from jpegrt.training.recipe import load_recipe
+from jpegrt.training.weights import WEIGHTS, load_weights
+
+RECIPE = "cellnet-colour"
+
+
+@pytest.fixture(scope="module")
+def shipped() -> CellNet:
+    network = build_network(load_recipe(RECIPE).network)
+    load_weights(network, WEIGHTS / f"{RECIPE}.safetensors")
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return find_bundle("cellnet")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_the_shipped_bundle_is_the_shipped_weights(
+    shipped: CellNet, bundle: Bundle, graph: str
+) -> None:
+    spec = {spec.name: spec for spec in graph_specs(shipped, SAMPLINGS)}[graph]
+    torch.manual_seed(0)
+    tensors = example_inputs(spec, shipped.cell_px, rows=24, columns=19)
+    answers = module_of(shipped, spec)(*tensors)
+    expected = [t.numpy() for t in (answers if isinstance(answers, tuple) else (answers,))]
+    names = [tensor.name for tensor in outputs_of(spec, shipped.cell_px)]
+    found = {name: np.zeros_like(array) for name, array in zip(names, expected, strict=True)}
+    inputs = [tensor.name for tensor in inputs_of(spec, shipped.cell_px)]
+    create_engine("onnxruntime", bundle, "fp32", threads=1).run(
+        graph, {n: t.numpy() for n, t in zip(inputs, tensors, strict=True)}, found
+    )
+    for name, array in zip(names, expected, strict=True):
+        np.testing.assert_allclose(found[name], array, atol=1e-4, rtol=0)
+    assert not np.allclose(expected[0], tensors[0].numpy(), atol=1e-3)  # it restores something
