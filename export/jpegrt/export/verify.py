@@ -24,8 +24,8 @@ class Verification:
 
     psnr_loss_db: "luma" (and "chroma", and "whole": Y, Cb and Cr together, about what RGB shows) ->
     quality -> PSNR of PyTorch's output less that of the engine's, mean over the images.
-    largest_error: in units of full range; mean_shift: the component whose mean level moved most,
-    in levels of 255.
+    largest_error: in units of full range; mean_shift: how far, in levels of 255, the mean level
+    over all images moved, of the component whose moved most.
     """
 
     psnr_loss_db: dict[str, dict[int, float]]
@@ -66,7 +66,8 @@ def verify(
 ) -> Verification:
     """Runs both on every example. `module` returns the graph's outputs, in order."""
     losses: dict[str, dict[int, list[float]]] = {}
-    largest, shifts, finite = 0.0, [], True
+    shifts: list[list[float]] = []
+    largest, finite = 0.0, True
     for example in data:
         names = [name for name in ("luma", "chroma", "steps") if name in example.inputs]
         expected = module(*(torch.from_numpy(example.inputs[name]) for name in names))
@@ -85,14 +86,13 @@ def verify(
             original = example.original[part]
             loss = _psnr(reference[part], original) - _psnr(result[part], original)
             losses.setdefault(name, {}).setdefault(example.quality, []).append(loss)
-        for first in range(0, len(result), planes):
-            component = slice(first, first + planes)
-            shifts.append(255 * float((result[component] - reference[component]).mean()))
+        difference = (result - reference).reshape(len(result) // planes, -1)
+        shifts.append((255 * difference.mean(1)).tolist())
     means = {
         name: {quality: float(np.mean(values)) for quality, values in part.items()}
         for name, part in losses.items()
     }
-    return Verification(means, largest, max(shifts, key=abs), finite)
+    return Verification(means, largest, max(np.mean(shifts, 0).tolist(), key=abs), finite)
 
 
 def _psnr(cells: np.ndarray, original: np.ndarray) -> float:
