@@ -81,16 +81,26 @@ def test_the_example_is_restored(session: Session) -> None:
     assert gained_db > 0.5
 
 
-# 0.05 dB is the bound of a set's mean, and held when a bundle is written (see the manifest). This is
-# one image, smoother than most, and loses 0.08.
-@pytest.mark.parametrize(("precision", "bound_db"), [("fp32", 0.0), ("int8", 0.1)])
-def test_precisions_restore_alike(precision: str, bound_db: float) -> None:
+@pytest.mark.parametrize(
+    "precision",
+    [
+        "fp32",
+        pytest.param(
+            "int8",
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="int8 loses 0.08 dB on this smooth image: an open fault of the model",
+            ),
+        ),
+    ],
+)
+def test_precisions_restore_alike(precision: str) -> None:
     original = decode((EXAMPLE / "example.png").read_bytes())
     jpeg = (EXAMPLE / "example.jpg").read_bytes()
     in_fp32 = Session(precision="fp32", engine="onnxruntime", threads=1).restore(jpeg)
     session = Session(precision=precision, engine="onnxruntime", threads=1)
     assert (session.precision, session.engine_name) == (precision, "onnxruntime")
-    assert abs(psnr(session.restore(jpeg), original) - psnr(in_fp32, original)) <= bound_db
+    assert abs(psnr(session.restore(jpeg), original) - psnr(in_fp32, original)) <= 0.05
 
 
 def test_sessions_say_what_they_use(session: Session, decoder: Session) -> None:
