@@ -1,11 +1,13 @@
 """int8 graphs: what is in integers, what stays in float, and how near the answers are."""
 
+import copy
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from tests.export.small import GRAPHS, run_onnx, run_torch, spec_of
 
@@ -13,6 +15,7 @@ from jpegrt.export.calibration import Example, examples_of_each_quality
 from jpegrt.export.quantise import quantise
 from jpegrt.export.stem_split import STEM_SCALE, split_stem_inputs
 from jpegrt.training.networks.cellnet import CellNet
+from jpegrt.training.rounding import round_activations
 
 QUANTISED = ["grey", "420"]  # one without, and one with a fixed filter for chroma
 
@@ -170,3 +173,24 @@ def test_a_split_stem_sees_the_image_in_two_parts_that_fit_eight_bits(
     within = np.abs(luma) < 127 * STEM_SCALE
     assert 0.5 < within.mean() < 0.9  # the rest is clipped, and its remainder large
     assert np.abs(magnified[within]).max() <= 16 * STEM_SCALE / 2 + 1e-6
+
+
+def test_training_rounds_what_the_graph_rounds(
+    network: CellNet, int8: dict[str, onnx.ModelProto], photographs: list[Path]
+) -> None:
+    """`jpegrt.training.rounding` foretells most of what int8 does to the answers."""
+    data = examples_for(network, "grey", photographs)
+    rounding = copy.deepcopy(network)
+    roundings = round_activations(rounding)
+    luma, steps = (
+        torch.from_numpy(np.concatenate([e.inputs[name] for e in data]))
+        for name in ("luma", "steps")
+    )
+    with torch.no_grad():
+        rounding(luma, steps)  # finds the ranges
+        roundings.eval()
+        foretold = rounding(luma, steps).numpy()
+        exact = network(luma, steps).numpy()
+    answers = np.concatenate([run_onnx(int8["grey"], e.inputs)[0] for e in data])
+    left, whole = (np.square(answers - other).mean() ** 0.5 for other in (foretold, exact))
+    assert left < 0.4 * whole

@@ -47,7 +47,7 @@ def test_sets_are_names_within_the_data_folder(tmp_path: Path, sets: list[str]) 
 def test_values_arrive(tmp_path: Path) -> None:
     recipe = load_recipe(write_recipe(tmp_path, part="chroma", start_from="cellnet"))
     assert recipe.name == "small-chroma"
-    assert recipe.network["channels"] == 8
+    assert recipe.network["channels"] == 16
     assert recipe.data.sets == ("meadows", "streets")
     assert recipe.degradation.quality == (10, 80)
     assert recipe.degradation.quality_skew == 1.0  # a default

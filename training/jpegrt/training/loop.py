@@ -18,10 +18,12 @@ from jpegrt.runtime.errors import UsageError
 from jpegrt.training.average import WeightAverage
 from jpegrt.training.batches import Batch, PatchBatches
 from jpegrt.training.images import PatchSource, find_images
-from jpegrt.training.loss import normalised_squared_error
+from jpegrt.training.loss import log_squared_error
 from jpegrt.training.networks import build_network
 from jpegrt.training.networks.cellnet import CellNet
+from jpegrt.training.optimizer import MuonAndAdam
 from jpegrt.training.recipe import Recipe
+from jpegrt.training.rounding import round_activations
 from jpegrt.training.validation import Validation
 from jpegrt.training.weights import find_weights, load_grown, save_weights
 
@@ -57,8 +59,9 @@ class Training:
         self.network.requires_grad_(False)
         trained.requires_grad_(True)
         self._parameters = list(trained.parameters())
+        self._roundings = round_activations(self.network) if schedule.rounding else nn.ModuleList()
         self.average = WeightAverage(self.network, schedule.ema)
-        self._optimizer = torch.optim.Adam(self._parameters, schedule.learning_rate)
+        self._optimizer = MuonAndAdam(trained, schedule.learning_rate)
         self.step, self._seconds = 0, 0.0
         if self._checkpoint.exists():
             self._restore_checkpoint()
@@ -126,21 +129,21 @@ class Training:
         schedule = self._recipe.schedule
         warmup = min(1.0, (self.step + 1) / schedule.warmup_steps)
         cosine = 0.5 + 0.5 * math.cos(math.pi * self.progress)
-        for group in self._optimizer.param_groups:
-            group["lr"] = schedule.learning_rate * warmup * cosine
         with torch.autocast("cpu", torch.bfloat16):
             loss = part_loss(self.network, schedule.part, batch)
-        self._optimizer.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._parameters, 1.0)
-        self._optimizer.step()
+        self._optimizer.step(schedule.learning_rate * warmup * cosine)
         self.average.update(self.network, self.step)
         self.step += 1
         return loss.detach()
 
     def _validate(self) -> str:
         part = self._recipe.schedule.part
+        self._roundings.eval()
         gains = self._validation.gains(self.average.network, part)
+        self._roundings.train()
         for quality, gain in gains.items():
             self._log.add_scalar(f"{part} gain, dB/quality {quality}", gain, self.step)
         listed = "  ".join(f"Q{quality} {gain:+.3f}" for quality, gain in gains.items())
@@ -151,6 +154,7 @@ class Training:
             "network": self.network.state_dict(),
             "average": self.average.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
+            "roundings": self._roundings.state_dict(),
             "step": self.step,
             "seconds": self._seconds,
         }
@@ -165,6 +169,7 @@ class Training:
             self.network.load_state_dict(state["network"])
             self.average.network.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
+            self._roundings.load_state_dict(state["roundings"])
             self.step, self._seconds = state["step"], state["seconds"]
         except Exception as error:  # what torch raises of broken files shares no base class
             raise UsageError(
@@ -191,9 +196,9 @@ def part_loss(network: CellNet, part: str, batch: Batch) -> Tensor:
     luma = batch.luma.contiguous(memory_format=torch.channels_last)
     if part == "luma":
         restored, _ = network.luma(luma, batch.steps[:, :64])
-        return normalised_squared_error(restored, batch.target_luma, batch.steps[:, :64])
+        return log_squared_error(restored, batch.target_luma, batch.steps[:, :64])
     assert batch.chroma is not None and batch.target_chroma is not None
     with torch.no_grad():
         restored_luma, features = network.luma(luma, batch.steps[:, :64])
     restored = network.chroma(restored_luma, features, batch.chroma, batch.steps, batch.sampling)
-    return normalised_squared_error(restored, batch.target_chroma, batch.steps[:, 64:128])
+    return log_squared_error(restored, batch.target_chroma, batch.steps[:, 64:128])

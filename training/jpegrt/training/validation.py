@@ -65,6 +65,11 @@ def _gain(network: CellNet, part: str, batch: Batch) -> float:
     return _db(upsampled, batch.target_chroma) - _db(restored, batch.target_chroma)
 
 
+# Of pixels, that is with the error of rounding to them: without it the chroma of a grey photograph
+# has no error, and a gain without bound.
+_ROUNDING_ERROR = 1 / 12 / 255**2
+
+
 def _db(cells: Tensor, target: Tensor) -> float:
     """Mean squared error in dB (a lower one is better)."""
-    return 10 * float((cells - target).square().mean().log10())
+    return 10 * float(((cells - target).square().mean() + _ROUNDING_ERROR).log10())
