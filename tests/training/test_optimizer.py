@@ -48,9 +48,5 @@ def test_another_memory_format_is_refused() -> None:
 def test_frozen_weights_stay() -> None:
     network = layers()
     network[1].requires_grad_(False)
-    frozen = network[1].weight.clone()
-    optimizer = MuonAndAdam(network, RATE)
-    for parameter in network.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    optimizer.step(RATE)
-    assert torch.equal(network[1].weight, frozen)
+    moved = [bool(step.any()) for step in steps_of(network)]
+    assert moved == [True, True, False, False, True, True]
