@@ -30,7 +30,6 @@ batch = 4
 learning_rate = 5e-3
 warmup_steps = 3
 ema = 0.9
-rounding = {rounding}
 """
 
 
@@ -42,17 +41,8 @@ def write_photographs(folder: Path, count: int, first_seed: int = 0) -> None:
         Image.fromarray(large).reduce(4).save(folder / f"{n:02}.png")
 
 
-def write_recipe(
-    folder: Path, *, part: str = "luma", start_from: str = "", rounding: bool = False
-) -> Path:
+def write_recipe(folder: Path, *, part: str = "luma", start_from: str = "") -> Path:
     path = folder / f"small-{part}.toml"
     samplings = '["grey"]' if part == "luma" else '["420", "444", "422", "440"]'
-    path.write_text(
-        RECIPE.format(
-            part=part,
-            start_from=start_from,
-            samplings=samplings,
-            rounding=str(rounding).lower(),
-        )
-    )
+    path.write_text(RECIPE.format(part=part, start_from=start_from, samplings=samplings))
     return path

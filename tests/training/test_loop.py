@@ -76,17 +76,14 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) 
     monkeypatch.setattr(Training, "_train_on", train_and_signal)
 
 
-@pytest.mark.parametrize(
-    ("number", "rounding"), [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGINT, True)]
-)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_run_goes_on_as_if_unbroken(
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
-    rounding: bool,
 ) -> None:
-    recipe = load_recipe(write_recipe(tmp_path, rounding=rounding))
+    recipe = load_recipe(write_recipe(tmp_path))
     unbroken = tmp_path / "unbroken"
     Training(recipe, data, unbroken, resume=False, steps=STEPS).run()
 

@@ -14,7 +14,7 @@ Inputs = dict[str, NDArray[np.float32]]
 Range = tuple[np.float32, np.float32]
 
 # What to try, of the range that images have on average.
-_SHARES = (1.0, 0.9, 0.8, 0.7)
+_SHARES = (1.0, 0.9)
 # Enough of a tensor's values to judge a range by.
 _SAMPLES = 20_000
 

@@ -23,7 +23,6 @@ from jpegrt.training.networks import build_network
 from jpegrt.training.networks.cellnet import CellNet
 from jpegrt.training.optimizer import MuonAndAdam
 from jpegrt.training.recipe import Recipe
-from jpegrt.training.rounding import round_activations
 from jpegrt.training.validation import Validation
 from jpegrt.training.weights import find_weights, load_grown, save_weights
 
@@ -59,7 +58,6 @@ class Training:
         self.network.requires_grad_(False)
         trained.requires_grad_(True)
         self._parameters = list(trained.parameters())
-        self._roundings = round_activations(self.network) if schedule.rounding else nn.ModuleList()
         self.average = WeightAverage(self.network, schedule.ema)
         self._optimizer = MuonAndAdam(trained, schedule.learning_rate)
         self.step, self._seconds = 0, 0.0
@@ -141,9 +139,7 @@ class Training:
 
     def _validate(self) -> str:
         part = self._recipe.schedule.part
-        self._roundings.eval()
         gains = self._validation.gains(self.average.network, part)
-        self._roundings.train()
         for quality, gain in gains.items():
             self._log.add_scalar(f"{part} gain, dB/quality {quality}", gain, self.step)
         listed = "  ".join(f"Q{quality} {gain:+.3f}" for quality, gain in gains.items())
@@ -154,7 +150,6 @@ class Training:
             "network": self.network.state_dict(),
             "average": self.average.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "roundings": self._roundings.state_dict(),
             "step": self.step,
             "seconds": self._seconds,
         }
@@ -169,7 +164,6 @@ class Training:
             self.network.load_state_dict(state["network"])
             self.average.network.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
-            self._roundings.load_state_dict(state["roundings"])
             self.step, self._seconds = state["step"], state["seconds"]
         except Exception as error:  # what torch raises of broken files shares no base class
             raise UsageError(

@@ -36,7 +36,6 @@ class Schedule:
         empty.
     minutes: length of the run, which the cosine schedule fills.
     ema: decay of the averaged weights, which are the ones kept.
-    rounding: trains with the rounding of int8 inference (`jpegrt.training.rounding`).
     """
 
     part: str
@@ -46,7 +45,6 @@ class Schedule:
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     ema: float = 0.999
-    rounding: bool = False
     seed: int = 0
     validate_minutes: float = 5
 
@@ -123,7 +121,7 @@ def _section(kind: Any, table: dict[str, Any], file: Path) -> Any:
 
 
 def _is_of_type(value: object, expected: Any) -> bool:
-    """Of the types that sections have: str, bool, int, float (an int will do), and tuples."""
+    """Of the types that sections have: str, int, float (an int will do), and tuples."""
     if get_origin(expected) is tuple:
         if not isinstance(value, tuple):
             return False
