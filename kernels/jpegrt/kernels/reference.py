@@ -58,9 +58,9 @@ def samples_from_blocks(blocks: Blocks, table: Table) -> NDArray[np.uint8]:
 
 
 # Raster index (8 v + u) of each zigzag position (T.81, figure A.6): along the anti-diagonals, in
-# turn upwards and downwards.
+# turn downwards and upwards.
 ZIGZAG = np.array(
-    sorted(range(64), key=lambda k: (k // 8 + k % 8, k % 8 if (k // 8 + k % 8) % 2 else k // 8))
+    sorted(range(64), key=lambda k: (k // 8 + k % 8, k // 8 if (k // 8 + k % 8) % 2 else k % 8))
 )
 
 RUN_BLOCKS = 32
