@@ -51,14 +51,14 @@ JPEGRT_INLINE void CellRows(const jpegrt_blocks& blocks, RowRange range, uint32_
 }  // namespace
 
 JPEGRT_MULTIVERSIONED
-void SpectrumFromBlocks(const jpegrt_blocks& blocks, RowRange range, float scale, float* spectrum) {
+void SpectrumFromBlocks(const jpegrt_blocks& blocks, RowRange range, float scale, float* spectrum,
+                        size_t pitch, size_t plane) {
   float steps[64];
   ScaledSteps(blocks, scale, steps);
-  const size_t plane = static_cast<size_t>(blocks.rows) * blocks.columns;
   for (uint32_t row = range.first; row < range.last; ++row)
     for (int k = 0; k < 64; ++k) {
       const int16_t* first = BlockAt(blocks, row, 0) + k;
-      float* out = spectrum + k * plane + static_cast<size_t>(row) * blocks.columns;
+      float* out = spectrum + k * plane + row * pitch;
       for (uint32_t column = 0; column < blocks.columns; ++column)
         out[column] = static_cast<float>(first[64 * static_cast<size_t>(column)]) * steps[k];
     }
@@ -66,10 +66,9 @@ void SpectrumFromBlocks(const jpegrt_blocks& blocks, RowRange range, float scale
 
 JPEGRT_MULTIVERSIONED
 void CoefficientPlaneFromBlocks(const jpegrt_blocks& blocks, RowRange range, float scale,
-                                float* plane) {
+                                float* plane, size_t pitch) {
   float steps[64];
   ScaledSteps(blocks, scale, steps);
-  const size_t pitch = 8 * static_cast<size_t>(blocks.columns);
   for (uint32_t row = range.first; row < range.last; ++row)
     for (uint32_t column = 0; column < blocks.columns; ++column) {
       const int16_t* block = BlockAt(blocks, row, column);
