@@ -89,6 +89,17 @@ JPEGRT_API jpegrt_status jpegrt_cells_from_blocks(const jpegrt_blocks* blocks, u
  * bit as libjpeg's default integer transform wherever no sum leaves 32 bits. */
 JPEGRT_API jpegrt_status jpegrt_samples_from_blocks(const jpegrt_blocks* blocks, uint8_t* samples);
 
+/* Projection: of a restored image's cells (shaped as jpegrt_cells_from_blocks writes them, scaled by
+ * `scale`, above 0 and at most 2^64), those with the nearest samples whose DCT coefficients all lie where quantisation
+ * gives the file's: from (q - 1/2 - slack) to (q + 1/2 + slack) steps, slack 0 or more. `projected`
+ * may be `cells` itself. A block that lies there already is copied bit for bit; one with a sample
+ * that is not finite, or so large that its transform is not, becomes the file's own. A component is
+ * projected at its own resolution: chroma that a model returns at full resolution can only be if the
+ * file has it at full resolution too (sampled 1x1). */
+JPEGRT_API jpegrt_status jpegrt_project_cells(const jpegrt_blocks* blocks, uint32_t cell_width,
+                                              uint32_t cell_height, float scale, float slack,
+                                              const float* cells, float* projected);
+
 /* ---- Coefficients: a JPEG's entropy-decoded content -------------------------------------- */
 
 typedef enum jpegrt_colour {

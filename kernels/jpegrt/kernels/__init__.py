@@ -20,6 +20,7 @@ from jpegrt.kernels.packed import (
     spectrum_from_packed,
 )
 from jpegrt.kernels.pipeline import Engine, GraphSpec, ModelSpec, Pipeline, Tensors, Timings
+from jpegrt.kernels.project import project_cells
 from jpegrt.kernels.unpack import (
     cells_from_blocks,
     coefficient_plane_from_blocks,
@@ -49,6 +50,7 @@ __all__ = [
     "coefficient_plane_from_packed",
     "pack_blocks",
     "packed_shape",
+    "project_cells",
     "read_coefficients",
     "samples_from_blocks",
     "samples_from_packed",

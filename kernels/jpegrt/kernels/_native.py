@@ -174,6 +174,10 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         [_BLOCKS, ct.c_uint32, ct.c_uint32, ct.c_float, ct.c_void_p],
     ),
     "jpegrt_samples_from_blocks": (ct.c_int, [_BLOCKS, ct.c_void_p]),
+    "jpegrt_project_cells": (
+        ct.c_int,
+        [_BLOCKS, ct.c_uint32, ct.c_uint32, ct.c_float, ct.c_float, ct.c_void_p, ct.c_void_p],
+    ),
     "jpegrt_coefficients_create": (ct.c_int, [_HANDLE_OUT]),
     "jpegrt_coefficients_destroy": (None, [_HANDLE]),
     "jpegrt_coefficients_message": (ct.c_char_p, [_HANDLE]),

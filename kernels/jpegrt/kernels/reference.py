@@ -57,6 +57,24 @@ def samples_from_blocks(blocks: Blocks, table: Table) -> NDArray[np.uint8]:
     return np.clip(level, 0, 255).astype(np.uint8)
 
 
+def blocks_of(plane: Array) -> Array:
+    """Cuts the plane (8 rows, 8 columns) into (rows, columns, 8, 8)."""
+    rows, columns = plane.shape[0] // 8, plane.shape[1] // 8
+    return plane.reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3)
+
+
+def projected_plane(
+    blocks: Blocks, table: Table, plane: Array, slack: float = 0.0, scale: float = 1.0
+) -> Array:
+    """Of centred samples times scale, (8 rows, 8 columns), those with the nearest coefficients
+    that are within 1/2 + slack steps of the file's."""
+    basis = dct_basis()
+    low = (blocks.astype(np.float64) - 0.5 - slack) * table * scale
+    high = (blocks.astype(np.float64) + 0.5 + slack) * table * scale
+    coefficients = np.clip(basis @ blocks_of(plane) @ basis.T, low, high)
+    return plane_of(basis.T @ coefficients @ basis)
+
+
 # Raster index (8 v + u) of each zigzag position (T.81, figure A.6): along the anti-diagonals, in
 # turn downwards and upwards.
 ZIGZAG = np.array(
