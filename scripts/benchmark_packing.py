@@ -91,7 +91,11 @@ def times(
     pixels = [np.empty(shape, np.uint8) for shape in shapes]
 
     def each(read_one: Callable[[bytes], None]) -> Callable[[], None]:
-        return lambda: [read_one(jpeg) for jpeg in jpegs].clear()
+        def read_all() -> None:
+            for jpeg in jpegs:
+                read_one(jpeg)
+
+        return read_all
 
     def decode_all() -> None:
         for jpeg, out in zip(jpegs, pixels, strict=True):
@@ -123,7 +127,8 @@ def main() -> None:
 
     reports = []
     for quality in arguments.quality:
-        jpegs, shapes = [], []
+        jpegs: list[bytes] = []
+        shapes: list[tuple[int, ...]] = []
         for path in sorted(arguments.folder.iterdir()):
             with Image.open(path) as opened:
                 image = opened.convert("RGB")

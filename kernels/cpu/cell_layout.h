@@ -1,6 +1,6 @@
-// A block's samples in pixel cells: sample (x, y) is in plane (y % height) * W + x % W, at column x / W
-// and row y / height. `cells` is where the block's first sample lies, `pitch` and `plane` are as in
-// unpack.h.
+// A block's samples in pixel cells: sample (x, y) is in plane (y % height) * W + x % W, at column x
+// / W and row y / height. `cells` is where the block's first sample lies, `pitch` and `plane` are
+// as in unpack.h.
 #pragma once
 
 #include <cstddef>

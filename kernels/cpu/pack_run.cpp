@@ -125,9 +125,8 @@ PackRunAvx512(const int16_t* blocks, size_t count, uint8_t* run) {
   for (size_t i = 0; i < count; ++i) {
     const int16_t* block = blocks + 64 * i;
     const __m512i upper = _mm512_loadu_si512(block), lower = _mm512_loadu_si512(block + 32);
-    const __m512i saturated =
-        _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtsepi16_epi8(upper)),
-                           _mm512_cvtsepi16_epi8(lower), 1);
+    const __m512i saturated = _mm512_inserti64x4(
+        _mm512_castsi256_si512(_mm512_cvtsepi16_epi8(upper)), _mm512_cvtsepi16_epi8(lower), 1);
     const int16_t difference = DcDifference(block[0], previous_dc);
     previous_dc = block[0];
     const int clamped = difference < -128 ? -128 : difference > 127 ? 127 : difference;
@@ -154,8 +153,7 @@ PackRunAvx512(const int16_t* blocks, size_t count, uint8_t* run) {
 
     const __m128i all_masks = _mm_cvtsi64_si128(static_cast<long long>(present));
     const auto groups = static_cast<uint8_t>(_mm_test_epi8_mask(all_masks, all_masks));
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(masks),
-                     _mm_maskz_compress_epi8(groups, all_masks));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(masks), _mm_maskz_compress_epi8(groups, all_masks));
     masks += __builtin_popcount(groups);
     run[i] = groups;
   }

@@ -31,7 +31,8 @@ PackedStream::PackedStream(const uint8_t* data, size_t size) : data_(data), size
   rows_ = header.rows;
   columns_ = header.columns;
   runs_ = RunsOf(rows_, columns_);
-  Require(size >= PayloadOffset(runs_));
+  // No run has fewer bytes than blocks, so a small stream never asks for much memory.
+  Require(size >= PayloadOffset(runs_) + uint64_t{rows_} * columns_);
   const uint8_t* index = data + sizeof(PackedHeader);
   const uint64_t last = LoadAs<uint32_t>(index + sizeof(uint32_t) * size_t{runs_});
   Require(LoadAs<uint32_t>(index) == 0 && PayloadOffset(runs_) + 4 * last == size);

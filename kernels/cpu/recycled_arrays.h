@@ -3,9 +3,9 @@
 // libjpeg keeps coefficients in "virtual block arrays" that it allocates anew for every image; on
 // large images the page faults cost more than the decoding. The arrays' three methods in
 // jpeg_memory_mgr are public and their type is opaque to libjpeg's decoder, so we hand it arrays of
-// our own: one contiguous buffer per component, kept from image to image. If the decoder goes through
-// its rows only once, the arrays can also be a window of a few rows that moves down the image and
-// never leaves the cache: each row is then handed on when it is done.
+// our own: one contiguous buffer per component, kept from image to image. If the decoder goes
+// through its rows only once, the arrays can also be a window of a few rows that moves down the
+// image and never leaves the cache: each row is then handed on when it is done.
 #pragma once
 
 #include <cstdio>
@@ -42,8 +42,8 @@ class RecycledArrays {
     sink_ = nullptr;
   }
 
-  // Between Reset and the decoder's requests: the arrays of this image are windows, whose rows go to
-  // `sink` from the top down. The image must have a single scan.
+  // Between Reset and the decoder's requests: the arrays of this image are windows, whose rows go
+  // to `sink` from the top down. The image must have a single scan.
   void HandRowsTo(BlockRowSink* sink) { sink_ = sink; }
 
   // Hands on what is still in the windows.

@@ -89,13 +89,13 @@ JPEGRT_API jpegrt_status jpegrt_cells_from_blocks(const jpegrt_blocks* blocks, u
  * bit as libjpeg's default integer transform wherever no sum leaves 32 bits. */
 JPEGRT_API jpegrt_status jpegrt_samples_from_blocks(const jpegrt_blocks* blocks, uint8_t* samples);
 
-/* Projection: of a restored image's cells (shaped as jpegrt_cells_from_blocks writes them, scaled by
- * `scale`, above 0 and at most 2^64), those with the nearest samples whose DCT coefficients all lie where quantisation
- * gives the file's: from (q - 1/2 - slack) to (q + 1/2 + slack) steps, slack 0 or more. `projected`
- * may be `cells` itself. A block that lies there already is copied bit for bit; one with a sample
- * that is not finite, or so large that its transform is not, becomes the file's own. A component is
- * projected at its own resolution: chroma that a model returns at full resolution can only be if the
- * file has it at full resolution too (sampled 1x1). */
+/* Projection: of a restored image's cells (shaped as jpegrt_cells_from_blocks writes them, scaled
+ * by `scale`, above 0 and at most 2^64), those with the nearest samples whose DCT coefficients all
+ * lie where quantisation gives the file's: from (q - 1/2 - slack) to (q + 1/2 + slack) steps, slack
+ * 0 or more. `projected` may be `cells` itself. A block that lies there already is copied bit for
+ * bit; one with a sample that is not finite, or so large that its transform is not, becomes the
+ * file's own. A component is projected at its own resolution: chroma that a model returns at full
+ * resolution can only be if the file has it at full resolution too (sampled 1x1). */
 JPEGRT_API jpegrt_status jpegrt_project_cells(const jpegrt_blocks* blocks, uint32_t cell_width,
                                               uint32_t cell_height, float scale, float slack,
                                               const float* cells, float* projected);
@@ -157,13 +157,13 @@ JPEGRT_API jpegrt_status jpegrt_coefficients_read(jpegrt_coefficients* coefficie
 
 /* ---- Packed coefficients: most of them are zero ------------------------------------------ */
 
-/* A stream of format version 1, which kernels/README.md describes: one component's blocks, decodable
- * from any multiple of 32 blocks on. It holds no quantisation table. */
+/* A stream of format version 1, which kernels/README.md describes: one component's blocks,
+ * decodable from any multiple of 32 blocks on. It holds no quantisation table. */
 typedef struct jpegrt_packed {
   const uint8_t* data;   /* at any address */
   size_t size;           /* bytes */
   const uint16_t* table; /* 64 quantisation steps, raster order; NULL where none are needed */
-  uint32_t rows;         /* blocks; a stream that says otherwise is refused as an invalid argument */
+  uint32_t rows; /* blocks; a stream that says otherwise is refused as an invalid argument */
   uint32_t columns;
 } jpegrt_packed;
 
@@ -180,8 +180,8 @@ JPEGRT_API jpegrt_status jpegrt_pack_blocks(const jpegrt_blocks* blocks, uint8_t
  * whatever the bytes. JPEGRT_ERR_DAMAGED: not a sound stream; JPEGRT_ERR_UNSUPPORTED: of another
  * version of the format. An output is then unspecified. */
 
-/* Sets data, size, rows and columns of *packed from the stream's header, and table to NULL. The runs
- * are not looked at. On an error *packed is unchanged. */
+/* Sets data, size, rows and columns of *packed from the stream's header, and table to NULL. The
+ * runs are not looked at. On an error *packed is unchanged. */
 JPEGRT_API jpegrt_status jpegrt_packed_read_header(const uint8_t* data, size_t size,
                                                    jpegrt_packed* packed);
 

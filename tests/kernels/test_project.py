@@ -35,7 +35,10 @@ def plane_of_cells(cells: Samples, cell: tuple[int, int]) -> Samples:
 
 def norms(plane: NDArray[np.floating]) -> NDArray[np.float64]:
     """(rows, columns): each block's."""
-    return np.sqrt((reference.blocks_of(plane.astype(np.float64)) ** 2).sum(axis=(2, 3)))
+    squares: NDArray[np.float64] = (reference.blocks_of(plane.astype(np.float64)) ** 2).sum(
+        axis=(2, 3)
+    )
+    return np.sqrt(squares)
 
 
 def bound(before: Samples, after: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -47,7 +50,7 @@ def restored(blocks: Blocks, table: Table, spread: float, scale: float, seed: in
     """The file's samples and noise of `spread`, (8 rows, 8 columns)."""
     plane = cells_from_blocks(blocks, table, (1, 1), scale)[0]
     noise = np.random.default_rng(seed).normal(0, spread * scale, plane.shape)
-    return (plane + noise).astype(np.float32)
+    return np.asarray(plane + noise, np.float32)
 
 
 def random_blocks(seed: int, rows: int = 2, columns: int = 3) -> Blocks:
@@ -58,7 +61,7 @@ def assert_matches(
     blocks: Blocks, table: Table, plane: Samples, slack: float, scale: float
 ) -> Samples:
     scale, slack = float(np.float32(scale)), float(np.float32(slack))
-    result = project_cells(blocks, table, plane[None], scale=scale, slack=slack)[0]
+    result: Samples = project_cells(blocks, table, plane[None], scale=scale, slack=slack)[0]
     expected = reference.projected_plane(
         blocks, table, plane.astype(np.float64), slack=slack, scale=scale
     )
@@ -66,9 +69,7 @@ def assert_matches(
     return result
 
 
-@given(
-    seed_strategy, table_strategy, st.sampled_from([0, 1, 40]), slack_strategy, scale_strategy
-)
+@given(seed_strategy, table_strategy, st.sampled_from([0, 1, 40]), slack_strategy, scale_strategy)
 def test_matches_definition(
     seed: int, table: Table, spread: float, slack: float, scale: float
 ) -> None:

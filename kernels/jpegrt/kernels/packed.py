@@ -78,9 +78,7 @@ def cells_from_packed(
     packed = _Packed(stream, table)
     height, width = cell
     cells = np.empty(cells_shape(packed.native.rows, packed.native.columns, cell), np.float32)
-    status = lib.jpegrt_cells_from_packed(
-        packed.reference, width, height, scale, cells.ctypes.data
-    )
+    status = lib.jpegrt_cells_from_packed(packed.reference, width, height, scale, cells.ctypes.data)
     check(status, "jpegrt_cells_from_packed")
     return cells
 
