@@ -66,7 +66,8 @@ def sparse_blocks(rows: int, columns: int, share: float, seed: int = 0, largest:
 def bound(blocks: Blocks) -> int:
     """Dense int16 and the index, as kernels/README.md has it."""
     runs = -(-blocks.shape[0] * blocks.shape[1] // reference.RUN_BLOCKS)
-    return int(blocks.nbytes) + HEADER_BYTES + 4 * (runs + 1)
+    total: int = blocks.nbytes + HEADER_BYTES + 4 * (runs + 1)
+    return total
 
 
 def run_sizes(stream: NDArray[np.uint8]) -> list[int]:
