@@ -250,7 +250,7 @@ def test_packing_is_as_small_as_promised(libjpeg: Libjpeg) -> None:
 
 
 def test_all_packers_write_the_same_bytes(tmp_path: Path) -> None:
-    """The one for any machine, and the fastest this machine has."""
+    """The one for any machine, and those for the instructions that this one has."""
     program = tmp_path / "compare_run_packers"
     sources = [SOURCES / "compare_run_packers.cpp", ROOT / "kernels/cpu/pack_run.cpp"]
     flags = ["-std=c++17", "-O2", f"-I{INCLUDE}", f"-I{ROOT / 'kernels/cpu'}", "-Wno-psabi"]
