@@ -262,12 +262,16 @@ __attribute__((target("avx2,popcnt"))) size_t PackRunAvx2(const int16_t* blocks,
     StoreNamed(all_masks, groups, masks);
     masks += __builtin_popcount(groups);
     run[i] = static_cast<uint8_t>(groups);
-    for (unsigned left = groups; left; left &= left - 1) {
-      const int group = __builtin_ctz(left);
-      const auto mask = static_cast<uint8_t>(present >> 8 * group);
-      const auto* of_group = reinterpret_cast<const __m128i*>(values + 8 * group);
-      StoreNamed(_mm_loadl_epi64(of_group), mask, collected.values + collected.n_values);
-      collected.n_values += static_cast<size_t>(__builtin_popcount(mask));
+    // Half a block at a time: a branch for each group would be mispredicted in most blocks.
+    for (int half = 0; half < 2; ++half) {
+      const auto present_here = static_cast<uint32_t>(present >> 32 * half);
+      if (!present_here) continue;
+      for (int g = 0; g < 4; ++g) {
+        const unsigned mask = present_here >> 8 * g & 0xFF;
+        const auto* of_group = reinterpret_cast<const __m128i*>(values + 32 * half + 8 * g);
+        StoreNamed(_mm_loadl_epi64(of_group), mask, collected.values + collected.n_values);
+        collected.n_values += static_cast<size_t>(__builtin_popcount(mask));
+      }
     }
   }
   return FinishRun(blocks, count, run, masks, collected);
