@@ -15,11 +15,11 @@ namespace jpegrt {
 namespace {
 
 // Values and escapes are collected here, because their place depends on how many masks there are.
-// Vectors are stored whole, hence the room behind.
+// Vectors are stored whole, hence the room behind. How many values there are is kept in a register.
 struct Collected {
   uint8_t values[kRunBlocks * 64 + 64];
   int16_t escapes[kRunBlocks * 64];
-  size_t n_values = 0, n_escapes = 0;
+  size_t n_escapes = 0;
 };
 
 constexpr int kEscapeLimit = 127;
@@ -32,16 +32,16 @@ int16_t DcDifference(int16_t dc, int16_t previous) {
 
 // Groups and masks are in place; appends the rest, or stores the run dense if that is no longer.
 size_t FinishRun(const int16_t* blocks, size_t count, uint8_t* run, const uint8_t* masks_end,
-                 const Collected& collected) {
+                 const Collected& collected, size_t n_values) {
   const auto values_at = static_cast<size_t>(masks_end - run);
-  const size_t escapes_at = values_at + collected.n_values;
+  const size_t escapes_at = values_at + n_values;
   const size_t end = escapes_at + collected.n_escapes * sizeof(int16_t);
   const size_t size = (end + 3) & ~size_t{3};
   if (size >= DenseSize(count)) {
     std::memcpy(run, blocks, DenseSize(count));
     return DenseSize(count);
   }
-  std::memcpy(run + values_at, collected.values, collected.n_values);
+  std::memcpy(run + values_at, collected.values, n_values);
   if (collected.n_escapes) std::memcpy(run + escapes_at, collected.escapes, end - escapes_at);
   std::memset(run + end, 0, size - end);
   return size;
@@ -75,6 +75,7 @@ JPEGRT_INLINE unsigned NonZero(Short8 values) {
 
 size_t PackRunAnywhere(const int16_t* blocks, size_t count, uint8_t* run) {
   Collected collected;
+  size_t n_values = 0;
   uint8_t* masks = run + count;
   int16_t previous_dc = 0;
   for (size_t i = 0; i < count; ++i) {
@@ -98,11 +99,11 @@ size_t PackRunAnywhere(const int16_t* blocks, size_t count, uint8_t* run) {
       const int position = __builtin_ctzll(left);
       const int16_t value = position == 0 ? difference : block[kZigzag[position]];
       const bool escape = NeedsEscape(value);
-      collected.values[collected.n_values++] = escape ? kEscape : static_cast<uint8_t>(value);
+      collected.values[n_values++] = escape ? kEscape : static_cast<uint8_t>(value);
       if (escape) collected.escapes[collected.n_escapes++] = value;
     }
   }
-  return FinishRun(blocks, count, run, masks, collected);
+  return FinishRun(blocks, count, run, masks, collected, n_values);
 }
 
 #ifdef JPEGRT_PACK_X86
@@ -132,7 +133,10 @@ uint64_t CollectEscapes(uint64_t candidates, const int16_t* block, int16_t diffe
 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt"))) size_t
 PackRunAvx512(const int16_t* blocks, size_t count, uint8_t* run) {
   Collected collected;
-  uint8_t* masks = run + count;
+  size_t n_values = 0;
+  // Each block's masks, in all eight groups; and no masks beyond the last block.
+  alignas(64) uint64_t present[kRunBlocks];
+  for (size_t i = count; i < kRunBlocks; ++i) present[i] = 0;
   int16_t previous_dc = 0;
   const __m512i zigzag = _mm512_loadu_si512(kZigzag);
   for (size_t i = 0; i < count; ++i) {
@@ -144,24 +148,32 @@ PackRunAvx512(const int16_t* blocks, size_t count, uint8_t* run) {
     const __m512i saturated = _mm512_inserti64x4(
         _mm512_castsi256_si512(_mm512_cvtsepi16_epi8(upper)), _mm512_cvtsepi16_epi8(lower), 1);
     __m512i values = _mm512_permutexvar_epi8(zigzag, saturated);
-    const uint64_t present = _mm512_test_epi8_mask(values, values);
+    present[i] = _mm512_test_epi8_mask(values, values);
     const uint64_t large =
         _mm512_cmpgt_epu8_mask(_mm512_abs_epi8(values), _mm512_set1_epi8(kEscapeLimit - 1));
     if (__builtin_expect(large != 0, 0)) {
       const uint64_t escaped = CollectEscapes(large, block, difference, &collected);
       values = _mm512_mask_set1_epi8(values, escaped, static_cast<char>(kEscape));
     }
-    _mm512_storeu_si512(collected.values + collected.n_values,
-                        _mm512_maskz_compress_epi8(present, values));
-    collected.n_values += static_cast<size_t>(__builtin_popcountll(present));
-
-    const __m128i all_masks = _mm_cvtsi64_si128(static_cast<long long>(present));
-    const auto groups = static_cast<uint8_t>(_mm_test_epi8_mask(all_masks, all_masks));
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(masks), _mm_maskz_compress_epi8(groups, all_masks));
-    masks += __builtin_popcount(groups);
-    run[i] = groups;
+    _mm512_storeu_si512(collected.values + n_values,
+                        _mm512_maskz_compress_epi8(present[i], values));
+    n_values += static_cast<size_t>(__builtin_popcountll(present[i]));
   }
-  return FinishRun(blocks, count, run, masks, collected);
+
+  // Eight blocks at a time: their 64 masks are a vector, and those that are not empty eight groups.
+  uint64_t groups[kRunBlocks / 8];
+  for (size_t i = 0; i < kRunBlocks / 8; ++i) {
+    const __m512i all_masks = _mm512_load_si512(present + 8 * i);
+    groups[i] = _mm512_test_epi8_mask(all_masks, all_masks);
+  }
+  std::memcpy(run, groups, count);
+  uint8_t* masks = run + count;
+  for (size_t i = 0; 8 * i < count; ++i) {
+    const __m512i all_masks = _mm512_load_si512(present + 8 * i);
+    _mm512_storeu_si512(masks, _mm512_maskz_compress_epi8(groups[i], all_masks));
+    masks += __builtin_popcountll(groups[i]);
+  }
+  return FinishRun(blocks, count, run, masks, collected, n_values);
 }
 
 struct alignas(32) Shuffle {
@@ -227,6 +239,7 @@ __attribute__((target("avx2"))) JPEGRT_INLINE uint32_t NonZeroBytes(__m256i byte
 __attribute__((target("avx2,popcnt"))) size_t PackRunAvx2(const int16_t* blocks, size_t count,
                                                           uint8_t* run) {
   Collected collected;
+  size_t n_values = 0;
   uint8_t* masks = run + count;
   int16_t previous_dc = 0;
   for (size_t i = 0; i < count; ++i) {
@@ -269,12 +282,12 @@ __attribute__((target("avx2,popcnt"))) size_t PackRunAvx2(const int16_t* blocks,
       for (int g = 0; g < 4; ++g) {
         const unsigned mask = present_here >> 8 * g & 0xFF;
         const auto* of_group = reinterpret_cast<const __m128i*>(values + 32 * half + 8 * g);
-        StoreNamed(_mm_loadl_epi64(of_group), mask, collected.values + collected.n_values);
-        collected.n_values += static_cast<size_t>(__builtin_popcount(mask));
+        StoreNamed(_mm_loadl_epi64(of_group), mask, collected.values + n_values);
+        n_values += static_cast<size_t>(__builtin_popcount(mask));
       }
     }
   }
-  return FinishRun(blocks, count, run, masks, collected);
+  return FinishRun(blocks, count, run, masks, collected, n_values);
 }
 
 #if !defined(__clang__)
