@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fetches ONNX Runtime's C header, which no Python wheel has, and unpacks it into build/onnxruntime,
-# where CMake looks for it: the engine module for C programs is built with it.
+# where CMake looks for it: the engine module for C programs is built with it. Does nothing where it
+# is installed already.
 #
 # usage: scripts/fetch_onnxruntime_headers.sh
 #
@@ -22,7 +23,7 @@ fail() {
   exit 1
 }
 
-[[ ! -e $target/$header ]] || exit 0
+[[ ! -e $target/$header && ! -e /$header ]] || exit 0
 command -v apt-get >/dev/null ||
   fail "there is no apt-get: install ONNX Runtime's C headers, and name their folder to CMake with -DJPEGRT_ONNXRUNTIME_INCLUDE=..."
 [[ -e $keyring ]] || fail "$keyring is missing: install debian-archive-keyring"

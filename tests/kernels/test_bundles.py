@@ -106,9 +106,9 @@ def test_shipped_bundles_are_read_as_python_reads_them() -> None:
             assert model.cell_px == expected.spec.cell_px
             assert model.scale == pytest.approx(expected.spec.scale, rel=1e-7)
             graphs = model.graphs[: model.n_graphs]
-            assert [
-                (g.name.decode(), g.components, g.chroma_h, g.chroma_v) for g in graphs
-            ] == [(g.name, g.components, g.chroma_h, g.chroma_v) for g in expected.spec.graphs]
+            assert [(g.name.decode(), g.components, g.chroma_h, g.chroma_v) for g in graphs] == [
+                (g.name, g.components, g.chroma_h, g.chroma_v) for g in expected.spec.graphs
+            ]
             for precision in expected.precisions:
                 for graph in expected.spec.graphs:
                     content = read_graph(bundle, graph.name, precision)
@@ -254,10 +254,14 @@ ANY_JSON = st.recursive(
 @given(TEXT, ANY_JSON, st.booleans(), st.sampled_from([None, 1, "\t"]))
 @settings(deadline=None)
 def test_any_json_is_read(model: str, more: object, ascii_only: bool, indent: Any) -> None:
-    text = json.dumps({**GOOD, "model": model, "more": more}, ensure_ascii=ascii_only, indent=indent)
-    with tempfile.TemporaryDirectory() as name:
-        with native_bundle(write(Path(name), text.encode())) as bundle:
-            assert lib.jpegrt_bundle_model_name(bundle).decode() == model
+    text = json.dumps(
+        {**GOOD, "model": model, "more": more}, ensure_ascii=ascii_only, indent=indent
+    )
+    with (
+        tempfile.TemporaryDirectory() as name,
+        native_bundle(write(Path(name), text.encode())) as bundle,
+    ):
+        assert lib.jpegrt_bundle_model_name(bundle).decode() == model
 
 
 @given(st.data())

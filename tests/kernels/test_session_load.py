@@ -39,9 +39,7 @@ class Handles:
         self.reader, self.session = ct.c_void_p(), ct.c_void_p()
         assert lib.jpegrt_coefficients_create(ct.byref(self.reader)) == 0
         model, engine = (ct.byref(MODEL), ct.byref(ENGINE)) if with_model else (None, None)
-        status = lib.jpegrt_session_create(
-            ct.byref(OPTIONS), model, engine, ct.byref(self.session)
-        )
+        status = lib.jpegrt_session_create(ct.byref(OPTIONS), model, engine, ct.byref(self.session))
         assert status == 0
 
     def close(self) -> None:
@@ -50,9 +48,7 @@ class Handles:
 
     def read_coefficients(self, jpeg: bytes) -> _native.Image:
         image = _native.Image()
-        status = lib.jpegrt_coefficients_read(
-            self.reader, jpeg, len(jpeg), None, ct.byref(image)
-        )
+        status = lib.jpegrt_coefficients_read(self.reader, jpeg, len(jpeg), None, ct.byref(image))
         assert status == 0
         return image
 
