@@ -38,8 +38,11 @@ uint8_t* read_file(const char* path, size_t* size) {
 int write_pnm(const char* path, const uint8_t* pixels, uint32_t width, uint32_t height,
               uint32_t channels) {
   const size_t size = (size_t)width * height * channels;
-  FILE* file = fopen(path, "wb");
+  FILE* file = fopen(path, "rb");
+  const int is_new = !file;
   int written;
+  if (file) fclose(file);
+  file = fopen(path, "wb");
   if (!file) {
     complain(path);
     return -1;
@@ -50,6 +53,6 @@ int write_pnm(const char* path, const uint8_t* pixels, uint32_t width, uint32_t 
   if (fclose(file) != 0) written = 0; /* a full disk may show only here */
   if (written) return 0;
   complain(path);
-  remove(path);
+  if (is_new) remove(path); /* never what was there before: it may be a device */
   return -1;
 }

@@ -9,7 +9,7 @@
 uint8_t* read_file(const char* path, size_t* size);
 
 /* 8-bit pixels, rows one after another: grey (PGM) for 1 channel, R G B (PPM) for 3. Returns 0, or
- * -1 with a line on stderr and no file left behind. */
+ * -1 with a line on stderr, and no new file left behind. */
 int write_pnm(const char* path, const uint8_t* pixels, uint32_t width, uint32_t height,
               uint32_t channels);
 

@@ -130,6 +130,18 @@ def test_restore_fails_in_one_line(
     (line,) = result.stderr.splitlines()
     assert said in line
     assert not list(tmp_path.iterdir())
+    assert Path("/dev/full").is_char_device()
+
+
+def test_restore_leaves_no_part_of_a_file(
+    restore: Path, installation: Installation, tmp_path: Path
+) -> None:
+    limited = "trap '' XFSZ; ulimit -f 4; exec \"$@\""  # files of 4 KiB
+    command = [restore, installation.bundle, EXAMPLE, tmp_path / "out.ppm"]
+    result = attempt("bash", "-c", limited, "-", *command, environment=ENVIRONMENT)
+    assert result.returncode == 1
+    assert result.stderr == f"{tmp_path}/out.ppm: File too large\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_restore_without_onnxruntime_says_what_to_do(
