@@ -48,6 +48,7 @@ make_session_inputs() {
 
 clang=$(find_clang)
 [[ -n $clang ]] || fail "clang is needed: install what Debian calls clang and libclang-rt-*-dev"
+rm -f "$build/CMakeCache.txt" # which is bound to one compiler
 cmake -S . -B "$build" -DJPEGRT_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
   -DCMAKE_C_COMPILER="$clang" -DCMAKE_CXX_COMPILER="${clang/clang/clang++}" >/dev/null
 cmake --build "$build" --target fuzz_targets --parallel "$(nproc)" >"$build/log" || fail "see $build/log"
