@@ -7,19 +7,16 @@
 #include <new>
 
 #include "error.h"
+#include "geometry.h"
 
 namespace jpegrt {
 namespace {
-
-constexpr uint64_t kDefaultMaxPixels = uint64_t{1} << 27;
 
 // A progressive file may revisit every coefficient in each of its scans, so a few kilobytes of
 // scans can keep a decoder busy for hours. Encoders write about ten.
 constexpr unsigned kMaxScans = 500;
 
 constexpr int kMaxPadding = 64;  // bytes
-
-uint32_t CeilDivide(uint64_t a, uint64_t b) { return static_cast<uint32_t>((a + b - 1) / b); }
 
 jpegrt_colour ColourOf(const jpeg_decompress_struct& decoder) {
   switch (decoder.jpeg_color_space) {
@@ -149,12 +146,7 @@ void Coefficients::ThrowLibjpegError() {
 }
 
 jpegrt_image Coefficients::Geometry(const jpegrt_read_options& options) const {
-  const uint64_t max_pixels = options.max_pixels ? options.max_pixels : kDefaultMaxPixels;
-  const uint64_t pixels = static_cast<uint64_t>(decoder_.image_width) * decoder_.image_height;
-  if (pixels > max_pixels)
-    throw Error(JPEGRT_ERR_TOO_LARGE,
-                std::to_string(decoder_.image_width) + "x" + std::to_string(decoder_.image_height) +
-                    " pixels are more than the limit of " + std::to_string(max_pixels));
+  RefuseTooLarge(decoder_.image_width, decoder_.image_height, options);
   jpegrt_image image = {};
   image.colour = ColourOf(decoder_);
   image.width = decoder_.image_width;
@@ -164,26 +156,13 @@ jpegrt_image Coefficients::Geometry(const jpegrt_read_options& options) const {
   image.arithmetic = decoder_.arith_code ? 1 : 0;
   image.restart_interval = decoder_.restart_interval;
 
-  uint32_t max_h = 1, max_v = 1;
   for (uint32_t c = 0; c < image.components; ++c) {
-    max_h = std::max(max_h, static_cast<uint32_t>(decoder_.comp_info[c].h_samp_factor));
-    max_v = std::max(max_v, static_cast<uint32_t>(decoder_.comp_info[c].v_samp_factor));
+    image.component[c].h = static_cast<uint32_t>(decoder_.comp_info[c].h_samp_factor);
+    image.component[c].v = static_cast<uint32_t>(decoder_.comp_info[c].v_samp_factor);
   }
-  for (uint32_t c = 0; c < image.components; ++c) {
-    jpegrt_component& component = image.component[c];
-    component.h = static_cast<uint32_t>(decoder_.comp_info[c].h_samp_factor);
-    component.v = static_cast<uint32_t>(decoder_.comp_info[c].v_samp_factor);
-    if (max_h % component.h || max_v % component.v)
-      throw Error(JPEGRT_ERR_UNSUPPORTED,
-                  "sampling factors with a ratio that is not whole (" +
-                      std::to_string(component.h) + "x" + std::to_string(component.v) + " of " +
-                      std::to_string(max_h) + "x" + std::to_string(max_v) + ") are not supported");
-    component.width = CeilDivide(uint64_t{image.width} * component.h, max_h);
-    component.height = CeilDivide(uint64_t{image.height} * component.v, max_v);
-    component.blocks.columns = CeilDivide(component.width, 8);
-    component.blocks.rows = CeilDivide(component.height, 8);
-    component.blocks.stride = component.blocks.columns;
-  }
+  DeriveComponentSizes(&image);
+  for (uint32_t c = 0; c < image.components; ++c)
+    image.component[c].blocks.stride = image.component[c].blocks.columns;
   return image;
 }
 

@@ -4,11 +4,14 @@
 #include <cstring>
 
 #include "error.h"
+#include "geometry.h"
 #include "unpack.h"
 #include "upsample.h"
 
 namespace jpegrt {
 namespace {
+
+constexpr uint32_t kMaxSide = 65535;  // what a JPEG's header can state
 
 // Adds the time it lives to one of the session's timings.
 class Stopwatch {
@@ -67,6 +70,37 @@ void ExtendEdges(float* cells, CellSize cell, size_t rows, size_t columns, size_
     }
 }
 
+// An image of the caller's making: the rest of this file trusts its sizes.
+void RefuseInconsistent(const jpegrt_image& image) {
+  const auto require = [](bool is_so, const char* otherwise) {
+    if (!is_so) throw Error(JPEGRT_ERR_INVALID_ARGUMENT, otherwise);
+  };
+  const bool is_grey = image.components == 1 && image.colour == JPEGRT_COLOUR_GREY;
+  const bool is_colour = image.components == 3 &&
+                         (image.colour == JPEGRT_COLOUR_YCBCR || image.colour == JPEGRT_COLOUR_RGB);
+  require(is_grey || is_colour, "the image's components and colour do not go together");
+  const auto valid_side = [](uint32_t px) { return px > 0 && px <= kMaxSide; };
+  require(valid_side(image.width) && valid_side(image.height),
+          "the image's width or height is not from 1 to 65535");
+  jpegrt_image derived = image;
+  for (uint32_t c = 0; c < image.components; ++c) {
+    const jpegrt_component& component = image.component[c];
+    require(component.h > 0 && component.h <= 4 && component.v > 0 && component.v <= 4,
+            "a sampling factor is not from 1 to 4");
+    require(component.blocks.data && component.blocks.table,
+            "a component has no coefficients or no table");
+  }
+  DeriveComponentSizes(&derived);
+  for (uint32_t c = 0; c < image.components; ++c) {
+    const jpegrt_component &given = image.component[c], &expected = derived.component[c];
+    require(given.width == expected.width && given.height == expected.height &&
+                given.blocks.rows == expected.blocks.rows &&
+                given.blocks.columns == expected.blocks.columns &&
+                given.blocks.stride >= given.blocks.columns,
+            "a component's size is not what the image's size and sampling factors make it");
+  }
+}
+
 }  // namespace
 
 Session::Session(const jpegrt_session_options& options, const jpegrt_model* model,
@@ -92,14 +126,27 @@ const jpegrt_image& Session::Read(const uint8_t* bytes, size_t size) {
   has_image_ = false;
   timings_ = {};
   Stopwatch stopwatch(&timings_.entropy_decode_ms);
-  image_ = coefficients_.Read(bytes, size, read_options_);
+  Take(coefficients_.Read(bytes, size, read_options_));
+  return image_;
+}
+
+void Session::Load(const jpegrt_image& image) {
+  RefuseReentry();
+  has_image_ = false;
+  timings_ = {};
+  RefuseInconsistent(image);
+  RefuseTooLarge(image.width, image.height, read_options_);
+  Take(image);
+}
+
+void Session::Take(const jpegrt_image& image) {
+  image_ = image;
   max_h_ = max_v_ = 1;
   for (uint32_t c = 0; c < image_.components; ++c) {
     max_h_ = std::max(max_h_, image_.component[c].h);
     max_v_ = std::max(max_v_, image_.component[c].v);
   }
   has_image_ = true;
-  return image_;
 }
 
 void Session::Restore(uint8_t* pixels, size_t row_stride) {

@@ -21,6 +21,7 @@ class Session {
           const jpegrt_engine* engine);
 
   const jpegrt_image& Read(const uint8_t* bytes, size_t size);
+  void Load(const jpegrt_image& image);
   void Restore(uint8_t* pixels, size_t row_stride);
   const jpegrt_timings& timings() const { return timings_; }
 
@@ -37,6 +38,7 @@ class Session {
   };
 
   void RefuseReentry() const;
+  void Take(const jpegrt_image& image);
   void DecodePlainly(uint8_t* pixels, size_t row_stride);
   void RestoreWithModel(uint8_t* pixels, size_t row_stride);
   // Into `restored`: each component's cell_px^2 planes of full-resolution cells, one after another.

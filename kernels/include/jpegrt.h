@@ -3,8 +3,8 @@
  * Rules
  *   Handles are opaque. `_create` writes one, `_destroy` takes NULL.
  *   Every call that can fail returns a jpegrt_status; the sentence that explains it is kept in the
- *   handle (`_message`) until the next call on it. A `_create` that fails leaves no handle, so its
- *   status has to do. Nothing is printed, nothing aborts.
+ *   handle (`_message`) until the next call on it. A `_create` or `_open` that fails leaves no
+ *   handle: jpegrt_create_message has its sentence. Nothing is printed, nothing aborts.
  *   Option structs begin with struct_size: set it to sizeof(the struct).
  *   The caller owns the bytes it passes in and the pixels it gets back.
  *   A handle may be used by one thread at a time; different handles at the same time.
@@ -50,7 +50,8 @@ typedef enum jpegrt_status {
   JPEGRT_ERR_UNSUPPORTED = 5, /* a JPEG, but of a kind that is not handled */
   JPEGRT_ERR_TOO_LARGE = 6,   /* over the caller's pixel limit; nothing was allocated */
   JPEGRT_ERR_ENGINE = 7,      /* the engine said no; its message is the session's */
-  JPEGRT_ERR_INTERNAL = 8
+  JPEGRT_ERR_INTERNAL = 8,
+  JPEGRT_ERR_BUNDLE = 9 /* a bundle, or a file of it, is missing, not valid or was changed */
 } jpegrt_status;
 
 /* major * 1000000 + minor * 1000 + patch */
@@ -58,6 +59,10 @@ JPEGRT_API uint32_t jpegrt_version(void);
 
 /* The libjpeg this library was compiled against, e.g. "libjpeg-turbo 2.1.5". Static storage. */
 JPEGRT_API const char* jpegrt_libjpeg_version(void);
+
+/* Why the calling thread's last `_create` or `_open` failed; empty if it did not. Valid until that
+ * thread's next such call. */
+JPEGRT_API const char* jpegrt_create_message(void);
 
 /* ---- Blocks: one component's quantised coefficients -------------------------------------- */
 
@@ -264,6 +269,83 @@ typedef struct jpegrt_model {
   const jpegrt_graph* graphs; /* copied; a grey graph is required */
 } jpegrt_model;
 
+/* ---- Bundle: a model in a folder --------------------------------------------------------- */
+
+/* `manifest.json` and one ONNX file for each graph and precision, as `jpegrt export` writes them.
+ * Strings and structs that a bundle hands out belong to it and live as long as it. */
+typedef struct jpegrt_bundle jpegrt_bundle;
+
+/* Reads and checks the folder's manifest. The graphs are read, and compared with the SHA-256 that
+ * the manifest lists, when they are asked for. `folder` is UTF-8. */
+JPEGRT_API jpegrt_status jpegrt_bundle_open(const char* folder, jpegrt_bundle** out);
+/* What was made from a bundle (engines, sessions) outlives it. */
+JPEGRT_API void jpegrt_bundle_destroy(jpegrt_bundle* bundle);
+JPEGRT_API const char* jpegrt_bundle_message(const jpegrt_bundle* bundle);
+
+JPEGRT_API const char* jpegrt_bundle_model_name(const jpegrt_bundle* bundle);
+/* What jpegrt_session_create takes. */
+JPEGRT_API const jpegrt_model* jpegrt_bundle_model(const jpegrt_bundle* bundle);
+/* The precisions, in the manifest's order; NULL from the number of them on. */
+JPEGRT_API const char* jpegrt_bundle_precision(const jpegrt_bundle* bundle, uint32_t index);
+JPEGRT_API const char* jpegrt_bundle_default_precision(const jpegrt_bundle* bundle);
+
+/* The ONNX file of one graph, checked. precision NULL: the default. The bytes belong to the bundle
+ * and live until the next call on it. For engines of the caller's own. */
+JPEGRT_API jpegrt_status jpegrt_bundle_read_graph(jpegrt_bundle* bundle, const char* graph,
+                                                  const char* precision, const uint8_t** bytes,
+                                                  size_t* size);
+
+/* ---- Engine modules: engines in shared objects ------------------------------------------- */
+
+typedef struct jpegrt_engine_options {
+  uint32_t struct_size;
+  uint32_t threads;      /* that run the network, at most 1024; 0 = one per core */
+  const char* precision; /* one of the bundle's; NULL = its default */
+  const char* provider;  /* the vendor library's execution provider; NULL = "CPU" */
+  const char* library;   /* path of the vendor's library; NULL = where the module looks */
+  uint32_t device_index; /* which GPU, for providers that run on one */
+} jpegrt_engine_options;
+
+/* Opens a module and has it make an engine for the bundle, in a struct that jpegrt_session_create
+ * takes. `module` is a path if it contains a slash; else the name of one that is beside this
+ * library or where the system looks for libraries: "onnxruntime" is libjpegrt_onnxruntime.so.
+ * options may be NULL.
+ *
+ * The module onnxruntime runs graphs with ONNX Runtime 1.20 or newer, opened at run time: the
+ * library that options or the environment variable JPEGRT_ONNXRUNTIME name, else the system's
+ * libonnxruntime.so.1. Providers: CPU, CUDA, TensorRT; one that ONNX Runtime does not take is an
+ * error, it is never replaced by another. */
+JPEGRT_API jpegrt_status jpegrt_engine_open(const char* module, const jpegrt_bundle* bundle,
+                                            const jpegrt_engine_options* options,
+                                            jpegrt_engine* out);
+
+#define JPEGRT_ENGINE_MODULE_ABI 1
+
+/* What a module is asked for. The strings live as long as the engine. */
+typedef struct jpegrt_engine_request {
+  uint32_t struct_size;
+  uint32_t abi;     /* JPEGRT_ENGINE_MODULE_ABI of the caller */
+  uint32_t threads; /* at least 1 */
+  uint32_t device_index;
+  const char* provider;
+  const char* library; /* or NULL */
+  const char* model;   /* names, for messages */
+  const char* precision;
+  /* Reads one of the bundle's graphs in that precision, checked. To be called with `bundle` from
+   * the module's open or its engine's `run`; the bytes live until the next call, or until that
+   * function returns. A failure leaves its sentence in `message`. */
+  jpegrt_status (*read_graph)(void* bundle, const char* graph, const uint8_t** bytes, size_t* size,
+                              char* message, size_t message_size);
+  void* bundle;
+} jpegrt_engine_request;
+
+/* The one function that a module exports, as `jpegrt_engine_module_open`. It refuses an `abi` that
+ * it does not know, copies what it needs of the request, and fills `engine`. When it fails it
+ * leaves nothing to destroy, and its sentence in `message`. */
+typedef jpegrt_status jpegrt_engine_module_open_function(const jpegrt_engine_request* request,
+                                                         jpegrt_engine* engine, char* message,
+                                                         size_t message_size);
+
 /* ---- Session: bytes in, pixels out ------------------------------------------------------- */
 
 typedef struct jpegrt_session_options {
@@ -286,6 +368,13 @@ typedef struct jpegrt_session jpegrt_session;
 JPEGRT_API jpegrt_status jpegrt_session_create(const jpegrt_session_options* options,
                                                const jpegrt_model* model,
                                                const jpegrt_engine* engine, jpegrt_session** out);
+
+/* A session in one call: opens the bundle in `folder` and the engine module, for its graphs. Engine
+ * threads of 0 are as many as the session's. Both options may be NULL. */
+JPEGRT_API jpegrt_status jpegrt_session_open(const char* folder, const char* module,
+                                             const jpegrt_session_options* options,
+                                             const jpegrt_engine_options* engine_options,
+                                             jpegrt_session** out);
 JPEGRT_API void jpegrt_session_destroy(jpegrt_session* session);
 JPEGRT_API const char* jpegrt_session_message(const jpegrt_session* session);
 
@@ -293,8 +382,13 @@ JPEGRT_API const char* jpegrt_session_message(const jpegrt_session* session);
 JPEGRT_API jpegrt_status jpegrt_session_read(jpegrt_session* session, const uint8_t* bytes,
                                              size_t size, jpegrt_image* image);
 
-/* Restores the image last read into uint8 pixels: height rows of width pixels, one byte each for
- * grey, else R G B; rows are row_stride bytes apart. */
+/* Instead of bytes, coefficients: an image as jpegrt_coefficients_read fills it, or of the caller's
+ * making. Its blocks and tables must stay as they are until it is restored. `arithmetic`, `coding`,
+ * `restart_interval` and `warnings` are not looked at. */
+JPEGRT_API jpegrt_status jpegrt_session_load(jpegrt_session* session, const jpegrt_image* image);
+
+/* Restores the image last read or loaded into uint8 pixels: height rows of width pixels, one byte
+ * each for grey, else R G B; rows are row_stride bytes apart. */
 JPEGRT_API jpegrt_status jpegrt_session_restore(jpegrt_session* session, uint8_t* pixels,
                                                 size_t row_stride);
 

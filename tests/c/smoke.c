@@ -105,7 +105,28 @@ static void test_session(void) {
   model.cell_px = 3;
   EXPECT(jpegrt_session_create(NULL, &model, &engine, &session) == JPEGRT_ERR_INVALID_ARGUMENT);
   EXPECT(session == NULL && destroyed == 2);
+  EXPECT(strstr(jpegrt_create_message(), "cell_px"));
   EXPECT(jpegrt_session_create(NULL, &model, NULL, &session) == JPEGRT_ERR_INVALID_ARGUMENT);
+}
+
+static void test_create_messages(void) {
+  jpegrt_coefficients* coefficients;
+  jpegrt_bundle* bundle;
+  jpegrt_session* session;
+  const uint8_t* bytes;
+  size_t size;
+  EXPECT(jpegrt_bundle_open("no such folder", &bundle) == JPEGRT_ERR_BUNDLE && bundle == NULL);
+  EXPECT(strstr(jpegrt_create_message(), "no such folder/manifest.json cannot be read"));
+  EXPECT(jpegrt_session_open("no such folder", "none", NULL, NULL, &session) == JPEGRT_ERR_BUNDLE);
+  EXPECT(session == NULL && strstr(jpegrt_create_message(), "no such folder"));
+  EXPECT(jpegrt_coefficients_create(NULL) == JPEGRT_ERR_INVALID_ARGUMENT);
+  EXPECT(strstr(jpegrt_create_message(), "null pointer"));
+  EXPECT(jpegrt_coefficients_create(&coefficients) == JPEGRT_OK);
+  EXPECT(strcmp(jpegrt_create_message(), "") == 0);
+  jpegrt_coefficients_destroy(coefficients);
+  EXPECT(jpegrt_bundle_read_graph(NULL, "grey", NULL, &bytes, &size) ==
+         JPEGRT_ERR_INVALID_ARGUMENT);
+  jpegrt_bundle_destroy(NULL);
 }
 
 int main(void) {
@@ -116,5 +137,6 @@ int main(void) {
   test_packed();
   test_coefficients();
   test_session();
+  test_create_messages();
   return failures != 0;
 }

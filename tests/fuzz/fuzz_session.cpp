@@ -34,6 +34,9 @@ int FillWithMean(void*, const char*, const jpegrt_tensor* inputs, size_t n_input
   return mean != mean;
 }
 
+// Small, so that many inputs are tried.
+constexpr uint64_t kMaxPixels = 1 << 16;
+
 class Session {
  public:
   Session(bool allow_damaged, uint32_t cell_px) {
@@ -43,7 +46,7 @@ class Session {
     jpegrt_session_options options = {};
     options.struct_size = sizeof options;
     options.threads = 2;
-    options.read = {sizeof options.read, allow_damaged, 1 << 20};
+    options.read = {sizeof options.read, allow_damaged, kMaxPixels};
     const bool plain = cell_px == 0;
     if (jpegrt_session_create(&options, plain ? nullptr : &model, plain ? nullptr : &engine,
                               &session_) != JPEGRT_OK)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.kernels.c_programs import INCLUDE, SOURCES, STRICT_C99, build_tool, compile_c
@@ -60,6 +61,8 @@ def assert_declared_as(declared: object, c_type: str, where: str) -> None:
     else:
         target = structs().get(c_type.removesuffix("*"))
         pointers = (ct.c_void_p, ct.c_char_p) if target is None else (ct.POINTER(target),)
+        if scalar := SCALARS.get(c_type.removesuffix("*")):
+            pointers = (*pointers, ct.POINTER(scalar))
         opaque_out = target is None and c_type.endswith("**")
         assert declared in ((ct.POINTER(ct.c_void_p),) if opaque_out else pointers), where
 
@@ -78,11 +81,14 @@ def test_prototypes_match_header() -> None:
             assert_declared_as(declared, c_type, f"{name}({parameter})")
 
 
-def test_engine_callback_matches_header() -> None:
-    found = re.search(r"int \(\*run\)\(([^)]*)\)", HEADER)
+@pytest.mark.parametrize(
+    ("name", "callback"), [("run", _native.EngineRun), ("read_graph", _native.ReadGraph)]
+)
+def test_callbacks_match_header(name: str, callback: Any) -> None:
+    found = re.search(rf"(?:int|jpegrt_status) \(\*{name}\)\(([^)]*)\)", HEADER)
     assert found
     types = [re.sub(r"\w+$", "", " ".join(part.split())) for part in found[1].split(",")]
-    declared = _native.EngineRun._argtypes_
+    declared = callback._argtypes_
     assert len(types) == len(declared)
     for kind, c_type in zip(declared, types, strict=True):
         if c_type.strip() == "char*":  # written to, so not a c_char_p
@@ -114,7 +120,8 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 
 def test_structs_match_header(layout: dict[str, int]) -> None:
     bodies = dict(STRUCT.findall(HEADER))
-    assert len(bodies) == HEADER.count("typedef struct") - 2  # two are opaque handles
+    handles = re.findall(r"typedef struct (jpegrt_\w+) \1;", HEADER)
+    assert len(bodies) + len(handles) == HEADER.count("typedef struct")
     for name, structure in structs().items():
         c_types = fields(bodies[name])
         assert [field[0] for field in structure._fields_] == list(c_types), name

@@ -9,6 +9,12 @@ from tests.kernels.c_programs import ROOT, Libjpeg, build_tool
 from tests.kernels.images import synthetic
 from tests.kernels.samplings import CODINGS, SAMPLINGS
 
+from jpegrt.runtime.bundle import shipped_bundles
+
+MANIFESTS = sorted(
+    [*(ROOT / "tests/fuzz").glob("*/manifest/*.json"), shipped_bundles() / "cellnet/manifest.json"]
+)
+
 ENVIRONMENT = os.environ | {
     "ASAN_OPTIONS": "abort_on_error=0:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -55,6 +61,9 @@ def test_mutated_files(
 ) -> None:
     build(tmp_path, sanitizers)
     run(tmp_path / "smoke_c")
+    run(tmp_path / "replay_manifest", "3", str(threads), *MANIFESTS)
+    # A session in each of eight threads, on a bundle that they all open.
+    run(tmp_path / "restore_many", shipped_bundles() / "cellnet", "own", corpus[0], "20", "8")
     for target in ("session", "coefficients"):
         output = run(tmp_path / f"replay_{target}", str(seconds), str(threads), *corpus)
         assert int(output.split()[0]) > 100

@@ -32,6 +32,7 @@ class Status(IntEnum):
     TOO_LARGE = 6
     ENGINE = 7
     INTERNAL = 8
+    BUNDLE = 9
 
 
 class Blocks(ct.Structure):
@@ -140,6 +141,43 @@ class Model(ct.Structure):
     )
 
 
+class EngineOptions(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("threads", ct.c_uint32),
+        ("precision", ct.c_char_p),
+        ("provider", ct.c_char_p),
+        ("library", ct.c_char_p),
+        ("device_index", ct.c_uint32),
+    )
+
+
+ReadGraph = ct.CFUNCTYPE(
+    ct.c_int,
+    ct.c_void_p,
+    ct.c_char_p,
+    ct.POINTER(ct.c_void_p),
+    ct.POINTER(ct.c_size_t),
+    ct.POINTER(ct.c_char),
+    ct.c_size_t,
+)
+
+
+class EngineRequest(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("abi", ct.c_uint32),
+        ("threads", ct.c_uint32),
+        ("device_index", ct.c_uint32),
+        ("provider", ct.c_char_p),
+        ("library", ct.c_char_p),
+        ("model", ct.c_char_p),
+        ("precision", ct.c_char_p),
+        ("read_graph", ReadGraph),
+        ("bundle", ct.c_void_p),
+    )
+
+
 class SessionOptions(ct.Structure):
     _fields_ = (
         ("struct_size", ct.c_uint32),
@@ -167,6 +205,7 @@ _PACKED = ct.POINTER(Packed)
 PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_version": (ct.c_uint32, []),
     "jpegrt_libjpeg_version": (ct.c_char_p, []),
+    "jpegrt_create_message": (ct.c_char_p, []),
     "jpegrt_spectrum_from_blocks": (ct.c_int, [_BLOCKS, ct.c_float, ct.c_void_p]),
     "jpegrt_coefficient_plane_from_blocks": (ct.c_int, [_BLOCKS, ct.c_float, ct.c_void_p]),
     "jpegrt_cells_from_blocks": (
@@ -205,13 +244,39 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         ct.c_int,
         [_HANDLE, ct.c_char_p, ct.c_size_t, ct.POINTER(ReadOptions), _IMAGE_OUT, _PACKED],
     ),
+    "jpegrt_bundle_open": (ct.c_int, [ct.c_char_p, _HANDLE_OUT]),
+    "jpegrt_bundle_destroy": (None, [_HANDLE]),
+    "jpegrt_bundle_message": (ct.c_char_p, [_HANDLE]),
+    "jpegrt_bundle_model_name": (ct.c_char_p, [_HANDLE]),
+    "jpegrt_bundle_model": (ct.POINTER(Model), [_HANDLE]),
+    "jpegrt_bundle_precision": (ct.c_char_p, [_HANDLE, ct.c_uint32]),
+    "jpegrt_bundle_default_precision": (ct.c_char_p, [_HANDLE]),
+    "jpegrt_bundle_read_graph": (
+        ct.c_int,
+        [_HANDLE, ct.c_char_p, ct.c_char_p, ct.POINTER(ct.c_void_p), ct.POINTER(ct.c_size_t)],
+    ),
+    "jpegrt_engine_open": (
+        ct.c_int,
+        [ct.c_char_p, _HANDLE, ct.POINTER(EngineOptions), ct.POINTER(Engine)],
+    ),
     "jpegrt_session_create": (
         ct.c_int,
         [ct.POINTER(SessionOptions), ct.POINTER(Model), ct.POINTER(Engine), _HANDLE_OUT],
     ),
+    "jpegrt_session_open": (
+        ct.c_int,
+        [
+            ct.c_char_p,
+            ct.c_char_p,
+            ct.POINTER(SessionOptions),
+            ct.POINTER(EngineOptions),
+            _HANDLE_OUT,
+        ],
+    ),
     "jpegrt_session_destroy": (None, [_HANDLE]),
     "jpegrt_session_message": (ct.c_char_p, [_HANDLE]),
     "jpegrt_session_read": (ct.c_int, [_HANDLE, ct.c_char_p, ct.c_size_t, _IMAGE_OUT]),
+    "jpegrt_session_load": (ct.c_int, [_HANDLE, _IMAGE_OUT]),
     "jpegrt_session_restore": (ct.c_int, [_HANDLE, ct.c_void_p, ct.c_size_t]),
     "jpegrt_session_timings": (ct.c_int, [_HANDLE, ct.POINTER(Timings)]),
 }
@@ -264,3 +329,9 @@ def check(status: int, call: str) -> None:
     """Raises NativeError for a call that has no handle to ask for a message."""
     if status:
         raise NativeError(status, f"{call}: {Status(status).name.lower().replace('_', ' ')}")
+
+
+def check_create(status: int) -> None:
+    """Raises NativeError for a `_create` or `_open`, with its message."""
+    if status:
+        raise NativeError(status, lib.jpegrt_create_message().decode(errors="replace"))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jpegrt.kernels import _native
-from jpegrt.kernels._native import NativeError, array_at, check, lib
+from jpegrt.kernels._native import NativeError, array_at, check_create, lib
 
 DEFAULT_MAX_PIXELS = 1 << 27
 
@@ -132,7 +132,7 @@ class CoefficientReader:
 
     def __init__(self) -> None:
         self._handle = ct.c_void_p()
-        check(lib.jpegrt_coefficients_create(ct.byref(self._handle)), "jpegrt_coefficients_create")
+        check_create(lib.jpegrt_coefficients_create(ct.byref(self._handle)))
 
     def __del__(self) -> None:
         lib.jpegrt_coefficients_destroy(self._handle)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jpegrt.kernels import _native
-from jpegrt.kernels._native import NativeError, array_at, check, lib
+from jpegrt.kernels._native import NativeError, array_at, check, check_create, lib
 from jpegrt.kernels.coefficients import (
     DEFAULT_MAX_PIXELS,
     JpegImage,
@@ -116,7 +116,7 @@ class Pipeline:
             ct.byref(native_engine) if native_engine else None,
             ct.byref(self._handle),
         )
-        check(status, "jpegrt_session_create")
+        check_create(status)
 
     def __del__(self) -> None:
         lib.jpegrt_session_destroy(self._handle)

@@ -1,0 +1,16 @@
+/* What the examples do with files: read one whole, write pixels as PNM. */
+#ifndef JPEGRT_EXAMPLES_FILES_H_
+#define JPEGRT_EXAMPLES_FILES_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The file's bytes, to be freed, or NULL with a line on stderr. */
+uint8_t* read_file(const char* path, size_t* size);
+
+/* 8-bit pixels, rows one after another: grey (PGM) for 1 channel, R G B (PPM) for 3. Returns 0, or
+ * -1 with a line on stderr, and no new file left behind. */
+int write_pnm(const char* path, const uint8_t* pixels, uint32_t width, uint32_t height,
+              uint32_t channels);
+
+#endif
