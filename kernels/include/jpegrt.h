@@ -91,6 +91,17 @@ JPEGRT_API jpegrt_status jpegrt_cells_from_blocks(const jpegrt_blocks* blocks, u
  * bit as libjpeg's default integer transform wherever no sum leaves 32 bits. */
 JPEGRT_API jpegrt_status jpegrt_samples_from_blocks(const jpegrt_blocks* blocks, uint8_t* samples);
 
+/* Projection: of a restored image's cells (shaped as jpegrt_cells_from_blocks writes them, scaled
+ * by `scale`, above 0 and at most 2^64), those with the nearest samples whose DCT coefficients all
+ * lie where quantisation gives the file's: from (q - 1/2 - slack) to (q + 1/2 + slack) steps, slack
+ * 0 or more. `projected` may be `cells` itself. A block that lies there already is copied bit for
+ * bit; one with a sample that is not finite, or so large that its transform is not, becomes the
+ * file's own. A component is projected at its own resolution: chroma that a model returns at full
+ * resolution can only be if the file has it at full resolution too (sampled 1x1). */
+JPEGRT_API jpegrt_status jpegrt_project_cells(const jpegrt_blocks* blocks, uint32_t cell_width,
+                                              uint32_t cell_height, float scale, float slack,
+                                              const float* cells, float* projected);
+
 /* ---- Coefficients: a JPEG's entropy-decoded content -------------------------------------- */
 
 typedef enum jpegrt_colour {
@@ -145,6 +156,60 @@ JPEGRT_API jpegrt_status jpegrt_coefficients_read(jpegrt_coefficients* coefficie
                                                   const uint8_t* bytes, size_t size,
                                                   const jpegrt_read_options* options,
                                                   jpegrt_image* image);
+
+/* ---- Packed coefficients: most of them are zero ------------------------------------------ */
+
+/* A stream of format version 1, which kernels/README.md describes: one component's blocks,
+ * decodable from any multiple of 32 blocks on. It holds no quantisation table. */
+typedef struct jpegrt_packed {
+  const uint8_t* data;   /* at any address */
+  size_t size;           /* bytes */
+  const uint16_t* table; /* 64 quantisation steps, raster order; NULL where none are needed */
+  uint32_t rows; /* blocks; a stream that says otherwise is refused as an invalid argument */
+  uint32_t columns;
+} jpegrt_packed;
+
+/* Bytes that packing rows x columns blocks may need: dense int16 and the index. 0 if there are no
+ * blocks or more than 2^26, which the format cannot hold. */
+JPEGRT_API size_t jpegrt_packed_bound(uint32_t rows, uint32_t columns);
+
+/* Packs blocks, whose table may be NULL, into `packed`; `capacity` is at least the bound, and *size
+ * becomes the stream's. The same blocks give the same bytes on every machine. */
+JPEGRT_API jpegrt_status jpegrt_pack_blocks(const jpegrt_blocks* blocks, uint8_t* packed,
+                                            size_t capacity, size_t* size);
+
+/* The calls below take streams from anywhere: none reads or writes outside of what it was given,
+ * whatever the bytes. JPEGRT_ERR_DAMAGED: not a sound stream; JPEGRT_ERR_UNSUPPORTED: of another
+ * version of the format. An output is then unspecified. */
+
+/* Sets data, size, rows and columns of *packed from the stream's header, and table to NULL. The
+ * runs are not looked at. On an error *packed is unchanged. */
+JPEGRT_API jpegrt_status jpegrt_packed_read_header(const uint8_t* data, size_t size,
+                                                   jpegrt_packed* packed);
+
+/* Goes through the whole stream. One that passes can be decoded without any further check. */
+JPEGRT_API jpegrt_status jpegrt_packed_check(const jpegrt_packed* packed);
+
+/* Blocks, int16 (rows, columns, 64). */
+JPEGRT_API jpegrt_status jpegrt_blocks_from_packed(const jpegrt_packed* packed, int16_t* blocks);
+
+/* What the calls of the same names make of dense blocks, bit for bit. They need a table. */
+JPEGRT_API jpegrt_status jpegrt_spectrum_from_packed(const jpegrt_packed* packed, float scale,
+                                                     float* spectrum);
+JPEGRT_API jpegrt_status jpegrt_coefficient_plane_from_packed(const jpegrt_packed* packed,
+                                                              float scale, float* plane);
+JPEGRT_API jpegrt_status jpegrt_cells_from_packed(const jpegrt_packed* packed, uint32_t cell_width,
+                                                  uint32_t cell_height, float scale, float* cells);
+JPEGRT_API jpegrt_status jpegrt_samples_from_packed(const jpegrt_packed* packed, uint8_t* samples);
+
+/* As jpegrt_coefficients_read, but packs the blocks as they are decoded: image->component[c].blocks
+ * has no data, and packed[c] (room for JPEGRT_MAX_COMPONENTS) is that component's stream, with its
+ * table. The streams belong to the handle and are overwritten by its next read. */
+JPEGRT_API jpegrt_status jpegrt_coefficients_read_packed(jpegrt_coefficients* coefficients,
+                                                         const uint8_t* bytes, size_t size,
+                                                         const jpegrt_read_options* options,
+                                                         jpegrt_image* image,
+                                                         jpegrt_packed* packed);
 
 /* ---- Engine: what runs a network --------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-"""The native core under sanitizers: mutated files for a while, sessions in several threads."""
+"""The native core under sanitizers: mutated files and packed streams for a while, sessions in several threads."""
 
 import os
 import subprocess
@@ -57,3 +57,6 @@ def test_mutated_files(
     run(tmp_path / "smoke_c")
     output = run(tmp_path / "replay_session", str(seconds), str(threads), *corpus)
     assert int(output.split()[0]) > 100
+    attacks = sorted((ROOT / "tests/fuzz/corpus/packed").iterdir())
+    output = run(tmp_path / "replay_packed", str(seconds), str(threads), *attacks)
+    assert int(output.split()[0]) > 1000

@@ -65,6 +65,16 @@ class Blocks(ct.Structure):
     )
 
 
+class Packed(ct.Structure):
+    _fields_ = (
+        ("data", ct.c_void_p),
+        ("size", ct.c_size_t),
+        ("table", ct.c_void_p),
+        ("rows", ct.c_uint32),
+        ("columns", ct.c_uint32),
+    )
+
+
 class Component(ct.Structure):
     _fields_ = (
         ("blocks", Blocks),
@@ -208,6 +218,7 @@ _HANDLE = ct.c_void_p
 _HANDLE_OUT = ct.POINTER(ct.c_void_p)
 _BLOCKS = ct.POINTER(Blocks)
 _IMAGE_OUT = ct.POINTER(Image)
+_PACKED = ct.POINTER(Packed)
 
 # name -> (result, parameters), in the order of jpegrt.h; tests/kernels/test_abi.py compares the two.
 PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
@@ -220,6 +231,10 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         [_BLOCKS, ct.c_uint32, ct.c_uint32, ct.c_float, ct.c_void_p],
     ),
     "jpegrt_samples_from_blocks": (ct.c_int, [_BLOCKS, ct.c_void_p]),
+    "jpegrt_project_cells": (
+        ct.c_int,
+        [_BLOCKS, ct.c_uint32, ct.c_uint32, ct.c_float, ct.c_float, ct.c_void_p, ct.c_void_p],
+    ),
     "jpegrt_coefficients_create": (ct.c_int, [_HANDLE_OUT]),
     "jpegrt_coefficients_destroy": (None, [_HANDLE]),
     "jpegrt_coefficients_message": (ct.c_char_p, [_HANDLE]),
@@ -230,6 +245,22 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_coefficients_read": (
         ct.c_int,
         [_HANDLE, ct.c_char_p, ct.c_size_t, ct.POINTER(ReadOptions), _IMAGE_OUT],
+    ),
+    "jpegrt_packed_bound": (ct.c_size_t, [ct.c_uint32, ct.c_uint32]),
+    "jpegrt_pack_blocks": (ct.c_int, [_BLOCKS, ct.c_void_p, ct.c_size_t, ct.c_void_p]),
+    "jpegrt_packed_read_header": (ct.c_int, [ct.c_void_p, ct.c_size_t, _PACKED]),
+    "jpegrt_packed_check": (ct.c_int, [_PACKED]),
+    "jpegrt_blocks_from_packed": (ct.c_int, [_PACKED, ct.c_void_p]),
+    "jpegrt_spectrum_from_packed": (ct.c_int, [_PACKED, ct.c_float, ct.c_void_p]),
+    "jpegrt_coefficient_plane_from_packed": (ct.c_int, [_PACKED, ct.c_float, ct.c_void_p]),
+    "jpegrt_cells_from_packed": (
+        ct.c_int,
+        [_PACKED, ct.c_uint32, ct.c_uint32, ct.c_float, ct.c_void_p],
+    ),
+    "jpegrt_samples_from_packed": (ct.c_int, [_PACKED, ct.c_void_p]),
+    "jpegrt_coefficients_read_packed": (
+        ct.c_int,
+        [_HANDLE, ct.c_char_p, ct.c_size_t, ct.POINTER(ReadOptions), _IMAGE_OUT, _PACKED],
     ),
     "jpegrt_session_create": (
         ct.c_int,
