@@ -65,8 +65,8 @@ JPEGRT_SHARED void DecodeSparse(UnpackTile& tile, uint32_t run_words, const Phas
 
   const uint32_t first_escape =
       tile.blocks + tile.first_mask[kTileBlocks] + tile.first_value[kTileBlocks];
-  const bool has_escapes = (first_escape + 3) / 4 != run_words;
-  if (has_escapes) {
+  const bool may_have_escapes = first_escape + 2 <= 4 * run_words;  // or 2 or 3 bytes of padding
+  if (may_have_escapes) {
     phases.Block([&](uint32_t thread) {
       const uint32_t block = thread / 8, group = thread % 8;
       const uint32_t first = ValuesOf(tile, block, group);
@@ -85,7 +85,7 @@ JPEGRT_SHARED void DecodeSparse(UnpackTile& tile, uint32_t run_words, const Phas
   phases.Block([&](uint32_t thread) {
     const uint32_t block = thread / 8, group = thread % 8;
     uint32_t value = ValuesOf(tile, block, group), escape = 0;
-    if (has_escapes)
+    if (may_have_escapes)
       escape = first_escape + 2 * (tile.first_escape[block] +
                                    SumOfBytes(BytesBelow(tile.escapes[block], group)));
     const uint32_t mask = MaskOf(tile, block, group);

@@ -134,12 +134,17 @@ class Cuda:
 
         Raises NativeError (Status.NO_DEVICE) if there is no driver or no such device.
         """
-        self._handle = ct.c_void_p()
+        self._handle = ct.c_void_p()  # first, for __del__
         check(lib.jpegrt_cuda_create(ct.byref(self._handle)), "jpegrt_cuda_create")
         self._check(lib.jpegrt_cuda_attach(self._handle, device))
 
     def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Unloads the kernels; they must have finished. Nothing can be called afterwards."""
         lib.jpegrt_cuda_destroy(self._handle)
+        self._handle = ct.c_void_p()
 
     def unpack(
         self,
