@@ -154,11 +154,23 @@ Result MemcpyHtoDAsync(DevicePointer to, const void* from, size_t size, StreamHa
 Result MemcpyDtoHAsync(void* to, DevicePointer from, size_t size, StreamHandle) {
   return std::memcpy(to, reinterpret_cast<const void*>(from), size), 0;
 }
+Result MemcpyDtoDAsync(DevicePointer to, DevicePointer from, size_t size, StreamHandle) {
+  return MemcpyDtoHAsync(reinterpret_cast<void*>(to), from, size, nullptr);
+}
 Result StreamCreate(StreamHandle* stream, unsigned) {
   return *stream = reinterpret_cast<StreamHandle>(0x2000), 0;
 }
 Result StreamSynchronize(StreamHandle) { return 0; }
 Result StreamDestroy(StreamHandle) { return 0; }
+
+Result DeviceGetName(char* name, int size, DeviceIndex) {
+  return std::snprintf(name, static_cast<size_t>(size), "emulated"), 0;
+}
+Result EventCreate(void** event, unsigned) { return *event = &launches, 0; }
+Result EventRecord(void*, StreamHandle) { return 0; }
+Result EventSynchronize(void*) { return 0; }
+Result EventElapsedTime(float* milliseconds, void*, void*) { return *milliseconds = 1, 0; }
+Result EventDestroy(void*) { return 0; }
 
 Result LaunchKernel(FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                     unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
@@ -200,6 +212,13 @@ Result cuGetProcAddress_v2(const char* name, void** function, int, uint64_t, int
       FUNCTION(MemFreeAsync),
       FUNCTION(MemcpyHtoDAsync),
       FUNCTION(MemcpyDtoHAsync),
+      FUNCTION(MemcpyDtoDAsync),
+      FUNCTION(DeviceGetName),
+      FUNCTION(EventCreate),
+      FUNCTION(EventRecord),
+      FUNCTION(EventSynchronize),
+      FUNCTION(EventElapsedTime),
+      FUNCTION(EventDestroy),
       FUNCTION(StreamCreate),
       FUNCTION(StreamSynchronize),
       FUNCTION(StreamDestroy),

@@ -7,7 +7,7 @@ PyCUDA, PyTorch or CuPy. No call waits for the device.
 
 import ctypes as ct
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,20 +157,28 @@ class Cuda:
 
         Cells, spectra and planes are float32 or float16, samples uint8. Raises NativeError.
         """
+        self.prepare_unpack(components, layout, scale)(stream)
+
+    def prepare_unpack(
+        self, components: Sequence[Unpacking], layout: Layout, scale: float = 1.0
+    ) -> Callable[[object], None]:
+        """`unpack` as a function of the stream, for memory that is unpacked again and again."""
         native = (_native.Unpacking * len(components))()
         outs = [device_array(component.out) for component in components]
         for into, component, out in zip(native, components, outs, strict=True):
             _fill_unpacking(into, component, out, layout)
-        status = lib.jpegrt_cuda_unpack(
-            self._handle,
-            native,
-            len(native),
-            layout,
-            _common_dtype(outs),
-            scale,
-            stream_handle(stream),
-        )
-        self._check(status)
+        dtype = _common_dtype(outs)
+        tables = [component.table for component in components]  # the native structs point there
+
+        def enqueue(stream: object = None) -> None:
+            assert len(tables) == len(native)
+            handle = stream_handle(stream)
+            status = lib.jpegrt_cuda_unpack(
+                self._handle, native, len(native), layout, dtype, scale, handle
+            )
+            self._check(status)
+
+        return enqueue
 
     def pixels_from_cells(
         self, images: Sequence[CellImage], scale: float = 1.0, stream: object = None
