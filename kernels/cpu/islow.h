@@ -1,5 +1,5 @@
-// The 8x8 inverse DCT as libjpeg's default ("islow") computes it. Plain decoding uses it so that its
-// samples equal those of any other decoder; what networks are given comes from the more exact
+// The 8x8 inverse DCT as libjpeg's default ("islow") computes it. Plain decoding uses it so that
+// its samples equal those of any other decoder; what networks are given comes from the more exact
 // inverse_dct.h.
 #pragma once
 

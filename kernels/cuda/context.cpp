@@ -17,8 +17,9 @@ Context::Current::~Current() {
 Context::Context(int device) {
   driver_.Check(driver_.cuInit(0), "no CUDA device: cuInit");
   if (FatBinaries().empty())
-    throw Error(JPEGRT_ERR_NO_DEVICE,
-                "built without CUDA kernels: nvcc 12.8 or newer was not found when jpegrt was built");
+    throw Error(
+        JPEGRT_ERR_NO_DEVICE,
+        "built without CUDA kernels: nvcc 12.8 or newer was not found when jpegrt was built");
   if (device == JPEGRT_CUDA_CURRENT_CONTEXT) {
     driver_.Check(driver_.cuCtxGetCurrent(&context_), "cuCtxGetCurrent");
     if (!context_)
@@ -28,11 +29,10 @@ Context::Context(int device) {
     int count = 0;
     driver_.Check(driver_.cuDeviceGetCount(&count), "cuDeviceGetCount");
     if (device < 0 || device >= count)
-      throw Error(JPEGRT_ERR_NO_DEVICE, "no CUDA device " + std::to_string(device) + ": there are " +
-                                            std::to_string(count));
+      throw Error(JPEGRT_ERR_NO_DEVICE, "no CUDA device " + std::to_string(device) +
+                                            ": there are " + std::to_string(count));
     driver_.Check(driver_.cuDeviceGet(&device_, device), "cuDeviceGet");
-    driver_.Check(driver_.cuDevicePrimaryCtxRetain(&context_, device_),
-                  "cuDevicePrimaryCtxRetain");
+    driver_.Check(driver_.cuDevicePrimaryCtxRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
     is_primary_ = true;
   }
   try {
@@ -58,9 +58,8 @@ void Context::Release() {
 // first launched.
 void Context::LoadKernels() {
   int has_pools = 0;
-  driver_.Check(
-      driver_.cuDeviceGetAttribute(&has_pools, kAttributeMemoryPoolsSupported, device_),
-      "cuDeviceGetAttribute");
+  driver_.Check(driver_.cuDeviceGetAttribute(&has_pools, kAttributeMemoryPoolsSupported, device_),
+                "cuDeviceGetAttribute");
   has_pools_ = has_pools != 0;
   const Current current(*this);
   for (const FatBinary& binary : FatBinaries()) {

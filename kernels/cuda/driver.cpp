@@ -57,8 +57,8 @@ void Driver::Close::operator()(void* library) const {
 Driver::Driver() : library_(OpenLibrary()) {
   using GetProcAddressFunction =
       Result(const char* name, void** function, int version, uint64_t flags, int* found);
-  const auto get = reinterpret_cast<GetProcAddressFunction*>(
-      Find(library_.get(), "cuGetProcAddress_v2"));
+  const auto get =
+      reinterpret_cast<GetProcAddressFunction*>(Find(library_.get(), "cuGetProcAddress_v2"));
   if (!get) ThrowNoDriver("the one installed is older than CUDA 12.0");
   const auto find = [&](const char* name) {
     void* function = nullptr;

@@ -22,26 +22,26 @@ constexpr int kAttributeComputeCapabilityMajor = 75, kAttributeComputeCapability
               kAttributeMemoryPoolsSupported = 115;
 
 // name, parameters
-#define JPEGRT_CUDA_FUNCTIONS(F)                                                                   \
-  F(cuInit, (unsigned flags))                                                                      \
-  F(cuDriverGetVersion, (int* version))                                                            \
-  F(cuGetErrorString, (Result error, const char** text))                                           \
-  F(cuDeviceGetCount, (int* count))                                                                \
-  F(cuDeviceGet, (DeviceIndex * device, int ordinal))                                              \
-  F(cuDeviceGetAttribute, (int* value, int attribute, DeviceIndex device))                         \
-  F(cuDevicePrimaryCtxRetain, (ContextHandle * context, DeviceIndex device))                       \
-  F(cuDevicePrimaryCtxRelease, (DeviceIndex device))                                               \
-  F(cuCtxGetCurrent, (ContextHandle * context))                                                    \
-  F(cuCtxGetDevice, (DeviceIndex * device))                                                        \
-  F(cuCtxPushCurrent, (ContextHandle context))                                                     \
-  F(cuCtxPopCurrent, (ContextHandle * context))                                                    \
-  F(cuModuleLoadData, (ModuleHandle * module, const void* image))                                  \
-  F(cuModuleUnload, (ModuleHandle module))                                                         \
-  F(cuModuleGetFunction, (FunctionHandle * function, ModuleHandle module, const char* name))       \
-  F(cuMemAllocAsync, (DevicePointer * pointer, size_t size, StreamHandle stream))                  \
-  F(cuMemFreeAsync, (DevicePointer pointer, StreamHandle stream))                                  \
-  F(cuLaunchKernel, (FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z,   \
-                     unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,  \
+#define JPEGRT_CUDA_FUNCTIONS(F)                                                                  \
+  F(cuInit, (unsigned flags))                                                                     \
+  F(cuDriverGetVersion, (int* version))                                                           \
+  F(cuGetErrorString, (Result error, const char** text))                                          \
+  F(cuDeviceGetCount, (int* count))                                                               \
+  F(cuDeviceGet, (DeviceIndex * device, int ordinal))                                             \
+  F(cuDeviceGetAttribute, (int* value, int attribute, DeviceIndex device))                        \
+  F(cuDevicePrimaryCtxRetain, (ContextHandle * context, DeviceIndex device))                      \
+  F(cuDevicePrimaryCtxRelease, (DeviceIndex device))                                              \
+  F(cuCtxGetCurrent, (ContextHandle * context))                                                   \
+  F(cuCtxGetDevice, (DeviceIndex * device))                                                       \
+  F(cuCtxPushCurrent, (ContextHandle context))                                                    \
+  F(cuCtxPopCurrent, (ContextHandle * context))                                                   \
+  F(cuModuleLoadData, (ModuleHandle * module, const void* image))                                 \
+  F(cuModuleUnload, (ModuleHandle module))                                                        \
+  F(cuModuleGetFunction, (FunctionHandle * function, ModuleHandle module, const char* name))      \
+  F(cuMemAllocAsync, (DevicePointer * pointer, size_t size, StreamHandle stream))                 \
+  F(cuMemFreeAsync, (DevicePointer pointer, StreamHandle stream))                                 \
+  F(cuLaunchKernel, (FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z,  \
+                     unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes, \
                      StreamHandle stream, void** parameters, void** extra))
 
 class Driver {

@@ -5,12 +5,15 @@ namespace jpegrt::cuda {
 #if defined(JPEGRT_FAT_BINARIES)
 
 // The assembler reads the file itself: no array of a million numbers for the compiler.
-#define JPEGRT_EMBED(name)                                                                         \
-  __asm__(".pushsection .rodata\n"                                                                 \
-          ".balign 16\n"                                                                           \
-          "jpegrt_fat_binary_" #name ":\n"                                                         \
-          ".incbin \"" JPEGRT_FAT_BINARIES "/" #name ".fatbin\"\n"                                 \
-          ".popsection\n");                                                                        \
+#define JPEGRT_EMBED(name)                       \
+  __asm__(                                       \
+      ".pushsection .rodata\n"                   \
+      ".balign 16\n"                             \
+      "jpegrt_fat_binary_" #name                 \
+      ":\n"                                      \
+      ".incbin \"" JPEGRT_FAT_BINARIES "/" #name \
+      ".fatbin\"\n"                              \
+      ".popsection\n");                          \
   extern "C" __attribute__((visibility("hidden"))) const unsigned char jpegrt_fat_binary_##name[];
 
 JPEGRT_EMBED(unpack)

@@ -86,8 +86,8 @@ JPEGRT_SHARED void DecodeSparse(UnpackTile& tile, uint32_t run_words, const Phas
     const uint32_t block = thread / 8, group = thread % 8;
     uint32_t value = ValuesOf(tile, block, group), escape = 0;
     if (may_have_escapes)
-      escape = first_escape + 2 * (tile.first_escape[block] +
-                                   SumOfBytes(BytesBelow(tile.escapes[block], group)));
+      escape = first_escape +
+               2 * (tile.first_escape[block] + SumOfBytes(BytesBelow(tile.escapes[block], group)));
     const uint32_t mask = MaskOf(tile, block, group);
     for (uint32_t bit = 0; bit < 8; ++bit) {
       if (!(mask >> bit & 1)) continue;

@@ -43,8 +43,8 @@ class Phases {
   }
 };
 
-// Replaces counts[0..31] by the sums of those before each, and counts[32] by the sum of all. For the
-// 32 threads of the first warp, in a phase of their own.
+// Replaces counts[0..31] by the sums of those before each, and counts[32] by the sum of all. For
+// the 32 threads of the first warp, in a phase of their own.
 JPEGRT_SHARED void SumsBefore(uint32_t counts[kWarp + 1], uint32_t lane) {
 #if defined(__CUDACC__)
   const uint32_t count = counts[lane];

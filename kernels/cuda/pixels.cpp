@@ -90,8 +90,8 @@ CellSource Cells(const jpegrt_cell_image& image, size_t index, uint32_t cell_px,
 }
 
 uint64_t SampleBytes(const jpegrt_component& component) {
-  const uint64_t bytes = 64 * static_cast<uint64_t>(component.blocks.rows) *
-                         component.blocks.columns;
+  const uint64_t bytes =
+      64 * static_cast<uint64_t>(component.blocks.rows) * component.blocks.columns;
   return (bytes + 15) / 16 * 16;
 }
 
@@ -151,7 +151,7 @@ void PixelsFromCells(const Context& context, const jpegrt_cell_image* images, si
   batch->gain = (wide ? 257 : 1) / scale;
   batch->offset = wide ? 257 * 128 + 0.5f : 128.5f;
   batch->highest = wide ? 65535 : 255;
-  const char* kernel = half ? wide ? "pixels_u16_from_cells_f16" : "pixels_u8_from_cells_f16"
+  const char* kernel = half   ? wide ? "pixels_u16_from_cells_f16" : "pixels_u8_from_cells_f16"
                        : wide ? "pixels_u16_from_cells_f32"
                               : "pixels_u8_from_cells_f32";
   LaunchBatches<CellBatch, kMaxCellSources>(

@@ -11,11 +11,11 @@ extern "C" __global__ void __launch_bounds__(kThreads, 4)
   PixelsFromSampleTile(batch, blockIdx.x, tile, Phases());
 }
 
-#define JPEGRT_PIXELS_FROM_CELLS(name, Cell, Pixel)               \
-  extern "C" __global__ void __launch_bounds__(kThreads, 4)        \
-      name(const __grid_constant__ CellBatch batch) {             \
-    __shared__ PixelTile<Pixel> tile;                             \
-    PixelsFromCellTile<Cell>(batch, blockIdx.x, tile, Phases());  \
+#define JPEGRT_PIXELS_FROM_CELLS(name, Cell, Pixel)              \
+  extern "C" __global__ void __launch_bounds__(kThreads, 4)      \
+      name(const __grid_constant__ CellBatch batch) {            \
+    __shared__ PixelTile<Pixel> tile;                            \
+    PixelsFromCellTile<Cell>(batch, blockIdx.x, tile, Phases()); \
   }
 
 JPEGRT_PIXELS_FROM_CELLS(pixels_u8_from_cells_f32, float, uint8_t)

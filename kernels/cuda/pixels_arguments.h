@@ -14,9 +14,9 @@ struct PixelTarget {
   uint64_t row_stride;  // bytes
   uint32_t width, height;
   uint32_t first_tile, tiles_across;
-  uint8_t components;    // 1 or 3
-  uint8_t is_ycbcr;      // else components are pixels as they are
-  uint8_t store_bytes;   // rows begin at multiples of it: 16, 4 or 1
+  uint8_t components;   // 1 or 3
+  uint8_t is_ycbcr;     // else components are pixels as they are
+  uint8_t store_bytes;  // rows begin at multiples of it: 16, 4 or 1
 };
 
 struct CellSource {

@@ -1,5 +1,5 @@
-// Planes into interleaved pixels. Each warp makes 128 pixels of one row, four a thread, gathers them
-// in shared memory and stores them in whole pieces.
+// Planes into interleaved pixels. Each warp makes 128 pixels of one row, four a thread, gathers
+// them in shared memory and stores them in whole pieces.
 #pragma once
 
 #include "../shared/colour.h"
@@ -75,9 +75,7 @@ JPEGRT_SHARED void WriteOneTile(const Batch& batch, uint32_t index, PixelTile<Pi
       pixel_of(image, x, y, out);
     }
   });
-  phases.Warp([&](uint32_t thread) {
-    StorePixels(target, tile, thread / kWarp, thread % kWarp);
-  });
+  phases.Warp([&](uint32_t thread) { StorePixels(target, tile, thread / kWarp, thread % kWarp); });
 }
 
 JPEGRT_SHARED float FloatFrom(float value) { return value; }

@@ -23,9 +23,7 @@ bool IsAligned(const void* pointer, size_t size) {
 
 bool IsCellSide(uint32_t side) { return side == 1 || side == 2 || side == 4 || side == 8; }
 
-uint8_t Log2(uint32_t power_of_two) {
-  return static_cast<uint8_t>(__builtin_ctz(power_of_two));
-}
+uint8_t Log2(uint32_t power_of_two) { return static_cast<uint8_t>(__builtin_ctz(power_of_two)); }
 
 size_t SizeOf(jpegrt_dtype dtype) {
   return dtype == JPEGRT_FLOAT32 ? 4 : dtype == JPEGRT_FLOAT16 ? 2 : 1;

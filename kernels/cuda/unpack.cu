@@ -5,11 +5,11 @@
 using namespace jpegrt;
 using namespace jpegrt::cuda;
 
-#define JPEGRT_UNPACK(name, packed, transform, Element)                                            \
-  extern "C" __global__ void __launch_bounds__(kThreads)                                           \
-      name(const __grid_constant__ UnpackBatch batch) {                                            \
-    __shared__ UnpackTile tile;                                                                    \
-    UnpackOneTile<packed, Transform::transform, Element>(batch, blockIdx.x, tile, Phases());       \
+#define JPEGRT_UNPACK(name, packed, transform, Element)                                      \
+  extern "C" __global__ void __launch_bounds__(kThreads)                                     \
+      name(const __grid_constant__ UnpackBatch batch) {                                      \
+    __shared__ UnpackTile tile;                                                              \
+    UnpackOneTile<packed, Transform::transform, Element>(batch, blockIdx.x, tile, Phases()); \
   }
 
 JPEGRT_UNPACK(coefficients_f32_from_blocks, false, kNone, float)

@@ -26,8 +26,8 @@ struct UnpackComponent {
   };
 };
 
-// Passed by value: nothing is copied to the device before a launch, and the caller's arrays are free
-// again after it. Kernels may have 32764 bytes of arguments.
+// Passed by value: nothing is copied to the device before a launch, and the caller's arrays are
+// free again after it. Kernels may have 32764 bytes of arguments.
 constexpr uint32_t kMaxUnpackComponents = 102;
 
 struct UnpackBatch {

@@ -53,8 +53,7 @@ struct Chunk<Half> {
   JPEGRT_SHARED static void Store(const Half elements[8], Half* out) {
     Words4 words;
     for (int i = 0; i < 4; ++i)
-      words.words[i] =
-          elements[2 * i].bits | static_cast<uint32_t>(elements[2 * i + 1].bits) << 16;
+      words.words[i] = elements[2 * i].bits | static_cast<uint32_t>(elements[2 * i + 1].bits) << 16;
     StoreWords(words, out);
   }
 };
@@ -69,7 +68,8 @@ struct Chunk<uint8_t> {
     Words4 words;
     for (int i = 0; i < 4; ++i) {
       const uint8_t* four = elements + 4 * i;
-      words.words[i] = four[0] | four[1] << 8 | four[2] << 16 | static_cast<uint32_t>(four[3]) << 24;
+      words.words[i] =
+          four[0] | four[1] << 8 | four[2] << 16 | static_cast<uint32_t>(four[3]) << 24;
     }
     StoreWords(words, out);
   }
@@ -148,8 +148,8 @@ JPEGRT_SHARED void TransformColumn(const UnpackComponent& component, UnpackTile&
   } else {
     float values[8];
     for (int v = 0; v < 8; ++v)
-      values[v] = static_cast<float>(tile.coefficients[block][8 * v + u]) *
-                  component.steps[8 * v + u];
+      values[v] =
+          static_cast<float>(tile.coefficients[block][8 * v + u]) * component.steps[8 * v + u];
     if constexpr (kTransform == Transform::kDct) InverseDct1d(values);
     for (int y = 0; y < 8; ++y) tile.samples[block][8 * y + u] = values[y];
   }

@@ -340,11 +340,12 @@ typedef enum jpegrt_layout {
 /* One component to unpack. Its planes may be part of something larger, such as one image of a batch
  * or chroma behind luma: plane and pitch say where the next one and the next row of it begin. */
 typedef struct jpegrt_unpacking {
-  jpegrt_blocks blocks; /* data on the device, 16-byte aligned, or NULL if packed; table on the host */
-  const void* packed;   /* on the device, 4-byte aligned: a packed stream that was checked before */
-  void* out;            /* on the device */
-  uint64_t plane;       /* elements from one plane to the next */
-  uint32_t pitch;       /* elements from one row of a plane to the next */
+  jpegrt_blocks
+      blocks; /* data on the device, 16-byte aligned, or NULL if packed; table on the host */
+  const void* packed; /* on the device, 4-byte aligned: a packed stream that was checked before */
+  void* out;          /* on the device */
+  uint64_t plane;     /* elements from one plane to the next */
+  uint32_t pitch;     /* elements from one row of a plane to the next */
   uint32_t cell_width, cell_height; /* cells: samples, each 1, 2, 4 or 8; else 0 */
   /* Cells: blocks that `out` has room for, at least rows and columns; what lies beyond those is
    * filled with the nearest samples. 0 is as many as there are. */

@@ -56,8 +56,7 @@ JPEGRT_SHARED void IslowDct1d(Word values[8], int shift) {
   const Word odd0 = s1 * factor(11363) + s3 * factor(9633) + s5 * factor(6437) + s7 * factor(2260);
   const Word odd1 =
       s1 * factor(9633) + s3 * factor(-2259) + s5 * factor(-11362) + s7 * factor(-6436);
-  const Word odd2 =
-      s1 * factor(6437) + s3 * factor(-11362) + s5 * factor(2261) + s7 * factor(9633);
+  const Word odd2 = s1 * factor(6437) + s3 * factor(-11362) + s5 * factor(2261) + s7 * factor(9633);
   const Word odd3 =
       s1 * factor(2260) + s3 * factor(-6436) + s5 * factor(9633) + s7 * factor(-11363);
 

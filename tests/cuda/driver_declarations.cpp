@@ -1,5 +1,5 @@
-// The driver's functions as kernels/cuda/driver.h declares them are those of cuda.h: compiled, never
-// run. Pointers to opaque structs and enums are passed alike, so those are compared by size.
+// The driver's functions as kernels/cuda/driver.h declares them are those of cuda.h: compiled,
+// never run. Pointers to opaque structs and enums are passed alike, so those are compared by size.
 
 #include <cuda.h>
 
@@ -9,9 +9,8 @@
 #include "../../kernels/cuda/driver.h"
 
 template <typename Ours, typename Theirs>
-struct PassedAlike
-    : std::bool_constant<sizeof(Ours) == sizeof(Theirs) &&
-                         std::is_pointer_v<Ours> == std::is_pointer_v<Theirs>> {};
+struct PassedAlike : std::bool_constant<sizeof(Ours) == sizeof(Theirs) &&
+                                        std::is_pointer_v<Ours> == std::is_pointer_v<Theirs>> {};
 
 template <typename Ours, typename Theirs>
 struct Alike : std::false_type {};
@@ -26,7 +25,7 @@ struct Alike<Result (*)(Ours...), TheirResult (*)(Theirs...)> {
   }();
 };
 
-#define COMPARE(name, parameters)                                                       \
+#define COMPARE(name, parameters)                                                      \
   static_assert(Alike<decltype(jpegrt::cuda::Driver::name), decltype(&::name)>::value, \
                 #name " is declared otherwise in cuda.h");
 // cuda.h's macros give the versions of the functions that are current, before # sees their names.
