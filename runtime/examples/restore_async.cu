@@ -186,7 +186,7 @@ void Restore(jpegrt_cuda* cuda, const jpegrt_image& image, const Cells& cells,
   output.row_stride = static_cast<uint64_t>(image.width) * image.components;
   Check(jpegrt_cuda_pixels_from_cells(cuda, &output, 1, kCell, JPEGRT_FLOAT32, kScale, JPEGRT_UINT8,
                                       stream),
-        jpegrt_cuda_message(cuda));
+        cuda);
 }
 
 // Enqueues a plain decoder in place of steps 3 to 5.
