@@ -168,15 +168,15 @@ class Cuda:
         for into, component, out in zip(native, components, outs, strict=True):
             _fill_unpacking(into, component, out, layout)
         dtype = _common_dtype(outs)
-        tables = [component.table for component in components]  # the native structs point there
+        kept = components  # their tables are what the native structs point to
 
         def enqueue(stream: object = None) -> None:
-            assert len(tables) == len(native)
             handle = stream_handle(stream)
-            status = lib.jpegrt_cuda_unpack(
-                self._handle, native, len(native), layout, dtype, scale, handle
+            self._check(
+                lib.jpegrt_cuda_unpack(
+                    self._handle, native, len(kept), layout, dtype, scale, handle
+                )
             )
-            self._check(status)
 
         return enqueue
 
