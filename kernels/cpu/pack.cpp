@@ -5,6 +5,11 @@
 
 namespace jpegrt {
 
+Packer::Packer() {
+  RunPacker packers[kMostRunPackers];
+  pack_run_ = packers[RunPackers(packers) - 1];
+}
+
 void Packer::Start(uint32_t rows, uint32_t columns, uint8_t* packed) {
   packed_ = packed;
   header_ = {};

@@ -12,6 +12,8 @@ namespace jpegrt {
 
 class Packer {
  public:
+  Packer();
+
   // Begins the stream of rows x columns blocks at `packed`, which has room for PackedBound.
   void Start(uint32_t rows, uint32_t columns, uint8_t* packed);
 
@@ -27,7 +29,7 @@ class Packer {
     return blocks_left_ < kRunBlocks ? static_cast<size_t>(blocks_left_) : kRunBlocks;
   }
 
-  RunPacker pack_run_ = FastestRunPacker();
+  RunPacker pack_run_;
   uint8_t* packed_ = nullptr;
   PackedHeader header_ = {};
   size_t payload_ = 0, end_ = 0;  // offsets in the stream: where the runs begin, and the next one

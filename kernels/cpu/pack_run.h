@@ -10,9 +10,9 @@ namespace jpegrt {
 // returns its size. What lies between that and the room's end is overwritten too.
 using RunPacker = size_t (*)(const int16_t* blocks, size_t count, uint8_t* run);
 
-size_t PackRunAnywhere(const int16_t* blocks, size_t count, uint8_t* run);
+constexpr size_t kMostRunPackers = 3;
 
-// The fastest that this machine has. All of them write the same bytes.
-RunPacker FastestRunPacker();
+// Those that this machine can run, the fastest last; returns how many. All write the same bytes.
+size_t RunPackers(RunPacker packers[kMostRunPackers]);
 
 }  // namespace jpegrt

@@ -12,7 +12,7 @@ namespace {
 
 typedef int32_t Lanes8 __attribute__((vector_size(32), aligned(4), may_alias));
 
-JPEGRT_INLINE bool Any(Lanes8 lanes) {
+JPEGRT_INLINE bool Any(const Lanes8& lanes) {
   int32_t any = 0;
   for (int i = 0; i < 8; ++i) any |= lanes[i];
   return any != 0;

@@ -55,8 +55,9 @@ def test_mutated_files(
 ) -> None:
     build(tmp_path, sanitizers)
     run(tmp_path / "smoke_c")
-    output = run(tmp_path / "replay_session", str(seconds), str(threads), *corpus)
-    assert int(output.split()[0]) > 100
+    for target in ("session", "coefficients"):
+        output = run(tmp_path / f"replay_{target}", str(seconds), str(threads), *corpus)
+        assert int(output.split()[0]) > 100
     attacks = sorted((ROOT / "tests/fuzz/corpus/packed").iterdir())
     output = run(tmp_path / "replay_packed", str(seconds), str(threads), *attacks)
     assert int(output.split()[0]) > 1000
