@@ -88,16 +88,10 @@ void SamplesFromBlocks(const jpegrt_blocks& blocks, RowRange range, uint8_t* sam
       Word8 rows[8];
       for (int v = 0; v < 8; ++v)
         rows[v] = (Word8) __builtin_convertvector(block[v], Int32x8) * steps[v];
-      IslowDct1d(rows, 11);  // keeps 2 fractional bits
-      Transpose(rows);
-      IslowDct1d(rows, 18);  // drops them, and the 8 of sqrt(8) twice
-      Transpose(rows);
+      IslowDct(rows);
       uint8_t* corner = samples + 8 * row * pitch + 8 * static_cast<size_t>(column);
       for (int y = 0; y < 8; ++y)
-        for (int x = 0; x < 8; ++x) {
-          const int32_t level = static_cast<int32_t>(rows[y][x] + 128u);
-          corner[y * pitch + x] = static_cast<uint8_t>(level < 0 ? 0 : level > 255 ? 255 : level);
-        }
+        for (int x = 0; x < 8; ++x) corner[y * pitch + x] = LevelFromIslow(rows[y][x]);
     }
 }
 

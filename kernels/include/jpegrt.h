@@ -51,7 +51,9 @@ typedef enum jpegrt_status {
   JPEGRT_ERR_TOO_LARGE = 6,   /* over the caller's pixel limit; nothing was allocated */
   JPEGRT_ERR_ENGINE = 7,      /* the engine said no; its message is the session's */
   JPEGRT_ERR_INTERNAL = 8,
-  JPEGRT_ERR_BUNDLE = 9 /* a bundle, or a file of it, is missing, not valid or was changed */
+  JPEGRT_ERR_BUNDLE = 9,     /* a bundle, or a file of it, is missing, not valid or was changed */
+  JPEGRT_ERR_NO_DEVICE = 10, /* no CUDA driver, no such device, or built without CUDA kernels */
+  JPEGRT_ERR_CUDA = 11       /* a call of the CUDA driver failed */
 } jpegrt_status;
 
 /* major * 1000000 + minor * 1000 + patch */
@@ -216,8 +218,13 @@ JPEGRT_API jpegrt_status jpegrt_coefficients_read_packed(jpegrt_coefficients* co
 
 /* ---- Engine: what runs a network --------------------------------------------------------- */
 
-typedef enum jpegrt_dtype { JPEGRT_FLOAT32 = 0 } jpegrt_dtype;
-typedef enum jpegrt_device { JPEGRT_DEVICE_CPU = 0 } jpegrt_device;
+typedef enum jpegrt_dtype {
+  JPEGRT_FLOAT32 = 0,
+  JPEGRT_FLOAT16 = 1,
+  JPEGRT_UINT8 = 2,
+  JPEGRT_UINT16 = 3
+} jpegrt_dtype;
+typedef enum jpegrt_device { JPEGRT_DEVICE_CPU = 0, JPEGRT_DEVICE_CUDA = 1 } jpegrt_device;
 
 typedef struct jpegrt_tensor {
   const char* name; /* the graph's own name of this input or output */
@@ -395,6 +402,95 @@ JPEGRT_API jpegrt_status jpegrt_session_restore(jpegrt_session* session, uint8_t
 /* Of the last read and restore. */
 JPEGRT_API jpegrt_status jpegrt_session_timings(const jpegrt_session* session,
                                                 jpegrt_timings* timings);
+
+/* ---- CUDA: the kernels on a GPU ----------------------------------------------------------- */
+
+/* The driver is opened when a handle is attached, never linked. Calls enqueue on the caller's
+ * stream (a CUstream or cudaStream_t; NULL is the default stream) and return: none waits for the
+ * device, and what they read on the host may be changed as soon as they return. Device memory is
+ * the caller's, and must stay as it is until the stream has got there. What is known before a
+ * launch to be wrong is refused; a kernel that fails later is the stream's error, as usual. */
+typedef struct jpegrt_cuda jpegrt_cuda;
+
+#define JPEGRT_CUDA_CURRENT_CONTEXT (-1)
+
+JPEGRT_API jpegrt_status jpegrt_cuda_create(jpegrt_cuda** out);
+/* The context that it was attached to must still be there. */
+JPEGRT_API void jpegrt_cuda_destroy(jpegrt_cuda* cuda);
+JPEGRT_API const char* jpegrt_cuda_message(const jpegrt_cuda* cuda);
+
+/* Loads the kernels into the primary context of a device, by its ordinal, or into the context that
+ * is the calling thread's current one. All later calls work in that context, from any thread. Opens
+ * libcuda.so.1, or the library that the environment variable JPEGRT_CUDA_DRIVER names. */
+JPEGRT_API jpegrt_status jpegrt_cuda_attach(jpegrt_cuda* cuda, int32_t device);
+
+typedef enum jpegrt_layout {
+  JPEGRT_LAYOUT_CELLS = 0,    /* as jpegrt_cells_from_blocks; float32 or float16 */
+  JPEGRT_LAYOUT_SPECTRUM = 1, /* as jpegrt_spectrum_from_blocks; float32 or float16 */
+  JPEGRT_LAYOUT_PLANE = 2,    /* as jpegrt_coefficient_plane_from_blocks; float32 or float16 */
+  JPEGRT_LAYOUT_SAMPLES = 3   /* as jpegrt_samples_from_blocks; uint8 */
+} jpegrt_layout;
+
+/* One component to unpack. Its planes may be part of something larger, such as one image of a batch
+ * or chroma behind luma: plane and pitch say where the next one and the next row of it begin. */
+typedef struct jpegrt_unpacking {
+  jpegrt_blocks
+      blocks; /* data on the device, 16-byte aligned, or NULL if packed; table on the host */
+  const void* packed; /* on the device, 4-byte aligned: a packed stream that was checked before */
+  void* out;          /* on the device */
+  uint64_t plane;     /* elements from one plane to the next */
+  uint32_t pitch;     /* elements from one row of a plane to the next */
+  uint32_t cell_width, cell_height; /* cells: samples, each 1, 2, 4 or 8; else 0 */
+  /* Cells: blocks that `out` has room for, at least rows and columns; what lies beyond those is
+   * filled with the nearest samples. 0 is as many as there are. */
+  uint32_t grid_rows, grid_columns;
+} jpegrt_unpacking;
+
+/* Unpacks all of them, of any sizes and tables; up to 102 in one launch. Cells, spectra and planes
+ * are multiplied by scale. Stores are of 16 bytes where out, plane and pitch are multiples of that
+ * and rows hold whole ones. float32 results and samples equal the CPU's bit for bit; float16 are
+ * those, rounded once. */
+JPEGRT_API jpegrt_status jpegrt_cuda_unpack(jpegrt_cuda* cuda, const jpegrt_unpacking* components,
+                                            size_t n_components, jpegrt_layout layout,
+                                            jpegrt_dtype dtype, float scale, void* stream);
+
+/* One image's full-resolution cells, as a network leaves them, and where its pixels go. */
+typedef struct jpegrt_cell_image {
+  const void* cells[3];   /* on the device: each component's first plane; grey has only the first */
+  uint64_t plane;         /* elements from one plane to the next */
+  uint32_t pitch;         /* elements from one row of a plane to the next */
+  uint32_t width, height; /* pixels */
+  jpegrt_colour colour;
+  void* pixels;        /* on the device: interleaved, one value for grey, else R G B */
+  uint64_t row_stride; /* bytes */
+} jpegrt_cell_image;
+
+/* Cells of cell_px x cell_px samples, float32 or float16, centred and multiplied by scale, become
+ * uint8 pixels as a session's restore makes them, or uint16 ones, where 257 is one level of 8 bits;
+ * rounded half up, clamped, NaN is 0. */
+JPEGRT_API jpegrt_status jpegrt_cuda_pixels_from_cells(jpegrt_cuda* cuda,
+                                                       const jpegrt_cell_image* images,
+                                                       size_t n_images, uint32_t cell_px,
+                                                       jpegrt_dtype cell_dtype, float scale,
+                                                       jpegrt_dtype pixel_dtype, void* stream);
+
+/* One image to decode plainly. */
+typedef struct jpegrt_decoding {
+  const jpegrt_image* image; /* on the host; its blocks' data as in jpegrt_unpacking */
+  const void* packed[JPEGRT_MAX_COMPONENTS]; /* of components whose blocks' data is NULL */
+  uint8_t* pixels;                           /* on the device: interleaved */
+  uint64_t row_stride;                       /* bytes */
+} jpegrt_decoding;
+
+/* Scratch memory that jpegrt_cuda_decode needs, at most 64 bytes a block and 16 a component. */
+JPEGRT_API uint64_t jpegrt_cuda_decode_scratch_bytes(const jpegrt_decoding* decodings,
+                                                     size_t n_decodings);
+
+/* A plain decoder: the pixels equal those of libjpeg and of a session without a model. `scratch`
+ * is on the device, 16-byte aligned, or NULL: that much is then taken from the device's
+ * stream-ordered pool and given back to it on the stream. */
+JPEGRT_API jpegrt_status jpegrt_cuda_decode(jpegrt_cuda* cuda, const jpegrt_decoding* decodings,
+                                            size_t n_decodings, void* scratch, void* stream);
 
 #ifdef __cplusplus
 }

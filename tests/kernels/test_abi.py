@@ -19,6 +19,7 @@ STRUCT = re.compile(r"typedef struct (jpegrt_\w+) \{(.*?)\} \1;", re.DOTALL)
 ENUM = re.compile(r"typedef enum (jpegrt_\w+) \{(.*?)\} \1;", re.DOTALL)
 
 SCALARS = {
+    "int32_t": ct.c_int32,
     "uint32_t": ct.c_uint32,
     "uint64_t": ct.c_uint64,
     "int64_t": ct.c_int64,
@@ -140,6 +141,9 @@ def test_structs_match_header(layout: dict[str, int]) -> None:
         ("jpegrt_status", r"JPEGRT_(?:ERR_)?", Status),
         ("jpegrt_colour", r"JPEGRT_COLOUR_", Colour),
         ("jpegrt_coding", r"JPEGRT_CODING_", Coding),
+        ("jpegrt_dtype", r"JPEGRT_", _native.Dtype),
+        ("jpegrt_device", r"JPEGRT_DEVICE_", _native.Device),
+        ("jpegrt_layout", r"JPEGRT_LAYOUT_", _native.Layout),
     ],
 )
 def test_enums_match_header(c_name: str, prefix: str, python: type[IntEnum]) -> None:

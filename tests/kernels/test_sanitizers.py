@@ -47,7 +47,7 @@ def run(*command: str | Path) -> str:
 
 def build(folder: Path, sanitizers: str) -> None:
     cmake = build_tool("cmake")
-    options = (f"-DJPEGRT_SANITIZE={sanitizers}", "-DJPEGRT_TESTS=ON")
+    options = (f"-DJPEGRT_SANITIZE={sanitizers}", "-DJPEGRT_TESTS=ON", "-DJPEGRT_CUDA=OFF")
     run(cmake, "-S", ROOT, "-B", folder, *options, "-DCMAKE_BUILD_TYPE=RelWithDebInfo")
     run(cmake, "--build", folder, "--parallel", "2")
 

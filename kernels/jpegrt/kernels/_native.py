@@ -33,6 +33,27 @@ class Status(IntEnum):
     ENGINE = 7
     INTERNAL = 8
     BUNDLE = 9
+    NO_DEVICE = 10
+    CUDA = 11
+
+
+class Dtype(IntEnum):
+    FLOAT32 = 0
+    FLOAT16 = 1
+    UINT8 = 2
+    UINT16 = 3
+
+
+class Device(IntEnum):
+    CPU = 0
+    CUDA = 1
+
+
+class Layout(IntEnum):
+    CELLS = 0
+    SPECTRUM = 1
+    PLANE = 2
+    SAMPLES = 3
 
 
 class Blocks(ct.Structure):
@@ -195,6 +216,42 @@ class Timings(ct.Structure):
     )
 
 
+class Unpacking(ct.Structure):
+    _fields_ = (
+        ("blocks", Blocks),
+        ("packed", ct.c_void_p),
+        ("out", ct.c_void_p),
+        ("plane", ct.c_uint64),
+        ("pitch", ct.c_uint32),
+        ("cell_width", ct.c_uint32),
+        ("cell_height", ct.c_uint32),
+        ("grid_rows", ct.c_uint32),
+        ("grid_columns", ct.c_uint32),
+    )
+
+
+class CellImage(ct.Structure):
+    _fields_ = (
+        ("cells", ct.c_void_p * 3),
+        ("plane", ct.c_uint64),
+        ("pitch", ct.c_uint32),
+        ("width", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("colour", ct.c_int),
+        ("pixels", ct.c_void_p),
+        ("row_stride", ct.c_uint64),
+    )
+
+
+class Decoding(ct.Structure):
+    _fields_ = (
+        ("image", ct.POINTER(Image)),
+        ("packed", ct.c_void_p * MAX_COMPONENTS),
+        ("pixels", ct.c_void_p),
+        ("row_stride", ct.c_uint64),
+    )
+
+
 _HANDLE = ct.c_void_p
 _HANDLE_OUT = ct.POINTER(ct.c_void_p)
 _BLOCKS = ct.POINTER(Blocks)
@@ -279,6 +336,40 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_session_load": (ct.c_int, [_HANDLE, _IMAGE_OUT]),
     "jpegrt_session_restore": (ct.c_int, [_HANDLE, ct.c_void_p, ct.c_size_t]),
     "jpegrt_session_timings": (ct.c_int, [_HANDLE, ct.POINTER(Timings)]),
+    "jpegrt_cuda_create": (ct.c_int, [_HANDLE_OUT]),
+    "jpegrt_cuda_destroy": (None, [_HANDLE]),
+    "jpegrt_cuda_message": (ct.c_char_p, [_HANDLE]),
+    "jpegrt_cuda_attach": (ct.c_int, [_HANDLE, ct.c_int32]),
+    "jpegrt_cuda_unpack": (
+        ct.c_int,
+        [
+            _HANDLE,
+            ct.POINTER(Unpacking),
+            ct.c_size_t,
+            ct.c_int,
+            ct.c_int,
+            ct.c_float,
+            ct.c_void_p,
+        ],
+    ),
+    "jpegrt_cuda_pixels_from_cells": (
+        ct.c_int,
+        [
+            _HANDLE,
+            ct.POINTER(CellImage),
+            ct.c_size_t,
+            ct.c_uint32,
+            ct.c_int,
+            ct.c_float,
+            ct.c_int,
+            ct.c_void_p,
+        ],
+    ),
+    "jpegrt_cuda_decode_scratch_bytes": (ct.c_uint64, [ct.POINTER(Decoding), ct.c_size_t]),
+    "jpegrt_cuda_decode": (
+        ct.c_int,
+        [_HANDLE, ct.POINTER(Decoding), ct.c_size_t, ct.c_void_p, ct.c_void_p],
+    ),
 }
 
 
