@@ -22,7 +22,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     library = Path(_native.lib._name).resolve()
     built = tmp_path_factory.mktemp("restore_async") / "restore_async"
     options = ["-std=c++17", "-Werror", "all-warnings", f"-I{INCLUDE}", "-arch=sm_75"]
-    link = [str(library), "-Xlinker", f"-rpath={library.parent}"]
+    # As the linker's: nvcc itself knows no file called .so.0.1
+    link = ["-Xlinker", str(library), "-Xlinker", f"-rpath={library.parent}"]
     command = [str(nvcc), *options, str(EXAMPLE), *link, "-o", str(built)]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
