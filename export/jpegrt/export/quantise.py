@@ -12,16 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
+from onnxruntime.quantization import CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from jpegrt.export.ranges import Inputs, activation_ranges
 from jpegrt.export.stem_split import STEM_SCALE, STEM_ZERO_POINT, split_stem_inputs
 
 _STEM_RANGE = {
@@ -29,49 +25,38 @@ _STEM_RANGE = {
     "scale": np.array(STEM_SCALE, np.float32),
     "zero_point": np.array(STEM_ZERO_POINT, np.uint8),
 }
-
-Inputs = dict[str, NDArray[np.float32]]
-
-
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, inputs: Iterable[Inputs]) -> None:
-        self._inputs = iter(inputs)
-
-    def get_next(self) -> Inputs | None:
-        return next(self._inputs, None)
+_QUANTISED = ["Conv", "Relu", "Add"]
 
 
 def quantise(model: onnx.ModelProto, calibration: Iterable[Inputs]) -> onnx.ModelProto:
     """The graph in int8, its activation ranges those seen on `calibration`."""
     with tempfile.TemporaryDirectory() as folder:
-        float_file, prepared, quantised = (
-            str(Path(folder) / name) for name in ("float.onnx", "prepared.onnx", "int8.onnx")
-        )
+        float_file, prepared_file = (Path(folder) / name for name in ("float.onnx", "split.onnx"))
         onnx.save(model, float_file)
-        quant_pre_process(float_file, prepared, skip_symbolic_shape=True)
-        split = onnx.load(prepared)
-        stem_inputs = split_stem_inputs(split)
-        onnx.save(split, prepared)
-        quantize_static(
-            prepared,
-            quantised,
-            _Reader(calibration),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            calibrate_method=CalibrationMethod.MinMax,
-            op_types_to_quantize=["Conv", "Relu", "Add"],
-            nodes_to_quantize=quantisable_nodes(split),
-            extra_options={
-                "WeightSymmetric": True,
-                # Each image's range averaged over the images, not the widest of all: rare
-                # extremes clip, and everything else is twice as fine.
-                "CalibMovingAverage": True,
-                "TensorQuantOverrides": {name: [_STEM_RANGE] for name in stem_inputs},
-            },
-        )
-        result = onnx.load(quantised)
+        quant_pre_process(float_file, prepared_file, skip_symbolic_shape=True)
+        prepared = onnx.load(prepared_file)
+        stem_inputs = split_stem_inputs(prepared)
+        onnx.save(prepared, prepared_file)
+        nodes = quantisable_nodes(prepared)
+        ranges = activation_ranges(prepared_file, _activations(prepared, nodes), calibration)
+    quantizer = QDQQuantizer(
+        onnx.shape_inference.infer_shapes(prepared),
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=TensorsData(CalibrationMethod.MinMax, ranges),
+        nodes_to_quantize=nodes,
+        nodes_to_exclude=[],
+        op_types_to_quantize=_QUANTISED,
+        extra_options={
+            "WeightSymmetric": True,
+            "TensorQuantOverrides": {name: [_STEM_RANGE] for name in stem_inputs},
+        },
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    result: onnx.ModelProto = quantizer.model.model
     onnx.checker.check_model(result)
     return result
 
@@ -90,3 +75,11 @@ def quantisable_nodes(model: onnx.ModelProto) -> list[str]:
         if integer:
             chosen.append(node.name)
     return chosen
+
+
+def _activations(model: onnx.ModelProto, nodes: Iterable[str]) -> list[str]:
+    """What the named nodes read and write, without weights; in the graph's order."""
+    weights = {initializer.name for initializer in model.graph.initializer}
+    chosen = [node for node in model.graph.node if node.name in set(nodes)]
+    names = [name for node in chosen for name in (*node.input, *node.output) if name not in weights]
+    return list(dict.fromkeys(names))
