@@ -6,7 +6,7 @@
  *
  * The four steps of every program that embeds jpegrt:
  *   1. jpegrt_session_open    once: it holds the network, and memory that it reuses
- *   2. jpegrt_session_read    each image: tells its size
+ *   2. jpegrt_session_read    each image; jpegrt_session_output_size then tells its pixels' size
  *   3. jpegrt_session_restore each image: fills pixels that the caller owns
  *   4. jpegrt_session_destroy
  * Each call says how it went with its status; the sentence to show is jpegrt_create_message() while
@@ -19,17 +19,19 @@
 #include "files.h"
 
 /* Returns the pixels, to be freed, or NULL with a line on stderr. */
-static uint8_t* restore(jpegrt_session* session, const char* path, jpegrt_image* image) {
+static uint8_t* restore(jpegrt_session* session, const char* path, jpegrt_pixel_size* output) {
   size_t size;
   uint8_t* pixels = NULL;
   uint8_t* jpeg = read_file(path, &size);
   if (!jpeg) return NULL;
   /* The bytes are needed until the read returns, the size of the pixels is known after it. */
-  if (jpegrt_session_read(session, jpeg, size, image) != JPEGRT_OK) {
+  if (jpegrt_session_read(session, jpeg, size, NULL) != JPEGRT_OK) {
     fprintf(stderr, "%s: %s\n", path, jpegrt_session_message(session));
   } else {
-    const size_t row = (size_t)image->width * image->components;
-    pixels = malloc(row * image->height);
+    size_t row;
+    jpegrt_session_output_size(session, output);
+    row = (size_t)output->width * output->channels;
+    pixels = malloc(row * output->height);
     if (!pixels) {
       fprintf(stderr, "%s: no memory for its pixels\n", path);
     } else if (jpegrt_session_restore(session, pixels, row) != JPEGRT_OK) {
@@ -45,7 +47,7 @@ static uint8_t* restore(jpegrt_session* session, const char* path, jpegrt_image*
 int main(int argc, char** argv) {
   jpegrt_session_options options;
   jpegrt_session* session;
-  jpegrt_image image;
+  jpegrt_pixel_size output;
   uint8_t* pixels;
   int failed = 1;
   if (argc < 4 || argc > 5) {
@@ -62,8 +64,9 @@ int main(int argc, char** argv) {
     fprintf(stderr, "%s\n", jpegrt_create_message());
     return 2;
   }
-  pixels = restore(session, argv[2], &image);
-  if (pixels) failed = write_pnm(argv[3], pixels, image.width, image.height, image.components) != 0;
+  pixels = restore(session, argv[2], &output);
+  if (pixels)
+    failed = write_pnm(argv[3], pixels, output.width, output.height, output.channels) != 0;
   free(pixels);
   jpegrt_session_destroy(session);
   return failed;
