@@ -77,7 +77,7 @@ def projected_plane(
 
 def luma_of(rgb: Array) -> Array:
     """(..., 3) RGB levels to luma (T.871, section 7)."""
-    return rgb @ np.array([0.299, 0.587, 0.114])
+    return 0.299 * rgb[..., 0] + 0.587 * rgb[..., 1] + 0.114 * rgb[..., 2]
 
 
 def ycbcr_of(rgb: Array) -> Array:
