@@ -100,7 +100,7 @@ def test_other_models_refuse_pixels_in_a_sentence() -> None:
         with pytest.raises(RestoreError, match="models of the domain luma or rgb"):
             session.restore(pixels)
         for content in (saved(pixels, "PNG"), saved(pixels, "WEBP"), saved(pixels, "PPM")):
-            with pytest.raises(RestoreError, match="not a JPEG: .* of the domain luma or rgb"):
+            with pytest.raises(RestoreError, match=r"not a JPEG: .* of the domain luma or rgb"):
                 session.restore(content)
         with pytest.raises(RestoreError) as caught:
             session.restore(b"hello")
@@ -163,7 +163,7 @@ def test_what_would_be_lost_or_is_broken_is_refused() -> None:
 def test_bad_requests(bundle: Path) -> None:
     session = Session(str(bundle), engine="onnxruntime", threads=1, max_pixels=4 * 400)
     assert session.restore(synthetic(20, 20)).shape == (40, 40, 3)
-    with pytest.raises(RestoreError, match="42x40 pixels .*max_pixels"):
+    with pytest.raises(RestoreError, match=r"42x40 pixels .*max_pixels"):
         session.restore(synthetic(20, 21))
     with pytest.raises(RestoreError, match="need uint8 pixels"):
         session.restore(np.zeros((4, 4)))  # type: ignore[arg-type]
