@@ -60,7 +60,7 @@ def jpeg_of(libjpeg: Libjpeg, name: str, height: int, width: int, quality: int =
 
 
 def restore(pipeline: Pipeline, jpeg: bytes, dtype: type = np.uint8) -> NDArray[np.uint8]:
-    pixels = np.full(pipeline.read(jpeg), 99, dtype)
+    pixels: NDArray[np.uint8] = np.full(pipeline.read(jpeg), 99, dtype)
     pipeline.restore(pixels)
     return pixels
 
