@@ -261,12 +261,13 @@ typedef enum jpegrt_domain {
   JPEGRT_DOMAIN_RGB = 2    /* pixels: R, G and B */
 } jpegrt_domain;
 
-/* A graph on cells restores images of one sampling. Its tensors, with r = cell_px, on an image
- * whose luma is padded to H x W (whole MCUs), cells scaled by the model's `scale`: in  luma   (1, r
- * * r, H / r, W / r) in  chroma (1, 2 * r * r / (h * v), H / r, W / r)   Cb's cells, then Cr's;
- * absent in grey in  steps  (1, 64 * components)                     quantisation steps, raster
- * order, Y Cb Cr out luma_restored   (1, r * r, H / r, W / r) out chroma_restored (1, 2 * r * r, H
- * / r, W / r)    full resolution; absent in grey
+/* A graph on cells restores images of one sampling. Its tensors, with r = cell_px, on an image of
+ * which luma is padded to H x W (whole MCUs), cells scaled by the model's `scale`:
+ *   in  luma   (1, r * r, H / r, W / r)
+ *   in  chroma (1, 2 * r * r / (h * v), H / r, W / r)   Cb's cells, then Cr's; absent in grey
+ *   in  steps  (1, 64 * components)                     quantisation steps, raster order, Y Cb Cr
+ *   out luma_restored   (1, r * r, H / r, W / r)
+ *   out chroma_restored (1, 2 * r * r, H / r, W / r)    full resolution; absent in grey
  *
  * A graph on pixels restores images of any origin. Its tensors, with C = components and e =
  * enlargement, on an image padded to H x W by the model's size rule with its outermost pixels,

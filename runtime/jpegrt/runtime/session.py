@@ -37,7 +37,7 @@ class Session:
         larger when restored.
     project: None, or the slack in quantisation steps, 0 or more, within which the DCT coefficients
         of what is restored are kept to the file's, in components sampled 1x1. A trained model gains
-        little by it, 0.01 to 0.02 dB, one that smooths too much up to 1 dB; files of encoders that
+        little by it, about 0.01 dB, one that smooths too much up to 1 dB; files of encoders that
         do not simply round, such as mozjpeg, need slack. Not for models that take pixels.
     Raises UsageError if there is no such model, precision or engine, or a number is out of range.
     """

@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SLACK",
         help="keep the DCT coefficients of what is restored within the intervals that the file's "
         "quantisation leaves them, or SLACK steps beyond (default: 0). Off unless given: a trained "
-        "model gains 0.01 to 0.02 dB by it, one that smooths too much up to 1 dB; files of "
+        "model gains about 0.01 dB by it, one that smooths too much up to 1 dB; files of "
         "encoders that do not simply round, such as mozjpeg, need slack, 0.5 say. Only for models "
         "on cells, and for components that are not subsampled",
     )
