@@ -4,6 +4,7 @@
 // jpeglib.h needs <cstdio> before it
 #include <jpeglib.h>
 
+#include <cfloat>
 #include <string>
 
 #include "coefficients.h"
@@ -11,6 +12,7 @@
 #include "error.h"
 #include "guard.h"
 #include "jpegrt.h"
+#include "project.h"
 #include "session.h"
 #include "unpack.h"
 
@@ -51,6 +53,16 @@ bool Valid(const jpegrt_read_options* options) {
   return !options || options->struct_size == sizeof(jpegrt_read_options);
 }
 
+void CheckProjection(const jpegrt_session_options& options, const jpegrt_model* model) {
+  const auto require = [](bool is_so, const char* otherwise) {
+    if (!is_so) throw jpegrt::Error(JPEGRT_ERR_INVALID_ARGUMENT, otherwise);
+  };
+  require(model && model->domain == JPEGRT_DOMAIN_CELLS,
+          "only what a model of the domain cells restores can be projected");
+  require(options.slack >= 0 && options.slack <= FLT_MAX, "the slack is not 0 or more");
+  require(model->scale <= jpegrt::kMaxProjectedScale, "the model's scale is more than 2^64");
+}
+
 // Throws Error if a session cannot be made of these.
 void CheckSession(const jpegrt_session_options* options, const jpegrt_model* model,
                   const jpegrt_engine* engine) {
@@ -62,6 +74,7 @@ void CheckSession(const jpegrt_session_options* options, const jpegrt_model* mod
     require(options->struct_size == sizeof(jpegrt_session_options) && Valid(&options->read),
             other_version);
     require(options->threads <= kMaxThreads, "more than 1024 threads are asked for");
+    if (options->project) CheckProjection(*options, model);
   }
   require(!model == !engine, "a model needs an engine, and an engine a model");
   if (!model) return;
@@ -175,7 +188,8 @@ jpegrt_status jpegrt_session_create(const jpegrt_session_options* options,
   const jpegrt_status status = GuardCreate([&] {
     if (!out) jpegrt::ThrowInvalidArgument();
     CheckSession(options, model, engine);
-    const jpegrt_session_options defaults = {sizeof(jpegrt_session_options), 0, Defaults(nullptr)};
+    const jpegrt_session_options defaults = {sizeof(jpegrt_session_options), 0, Defaults(nullptr),
+                                             0, 0};
     *out = new jpegrt_session(options ? *options : defaults, model, engine);
     if (engine) (*out)->engine = *engine;
   });
@@ -213,6 +227,31 @@ jpegrt_status jpegrt_session_load(jpegrt_session* session, const jpegrt_image* i
 jpegrt_status jpegrt_session_restore(jpegrt_session* session, uint8_t* pixels, size_t row_stride) {
   if (!session || !pixels) return Refuse(session);
   return Guard(&session->message, [&] { session->core.Restore(pixels, row_stride); });
+}
+
+jpegrt_status jpegrt_session_load_pixels(jpegrt_session* session, const uint8_t* pixels,
+                                         uint32_t width, uint32_t height, uint32_t channels,
+                                         size_t row_stride) {
+  if (!session || !pixels) return Refuse(session);
+  return Guard(&session->message,
+               [&] { session->core.LoadPixels(pixels, width, height, channels, row_stride); });
+}
+
+jpegrt_status jpegrt_session_output_size(jpegrt_session* session, jpegrt_pixel_size* size) {
+  if (!session || !size) return Refuse(session);
+  return Guard(&session->message, [&] { *size = session->core.OutputSize(); });
+}
+
+jpegrt_status jpegrt_session_restore16(jpegrt_session* session, uint16_t* pixels,
+                                       size_t row_stride) {
+  const bool aligned = reinterpret_cast<uintptr_t>(pixels) % 2 == 0 && row_stride % 2 == 0;
+  if (!session || !pixels) return Refuse(session);
+  return Guard(&session->message, [&] {
+    if (!aligned)
+      throw jpegrt::Error(JPEGRT_ERR_INVALID_ARGUMENT,
+                          "16-bit pixels need an even address and an even row_stride");
+    session->core.Restore(pixels, row_stride);
+  });
 }
 
 jpegrt_status jpegrt_session_timings(const jpegrt_session* session, jpegrt_timings* timings) {

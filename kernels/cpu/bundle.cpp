@@ -53,8 +53,11 @@ Bundle::Bundle(const std::string& folder) : folder_(folder + "/") {
   manifest_ = ManifestFromJson(ReadManifest(path), path);
   for (const Manifest::Graph& graph : manifest_.graphs)
     graphs_.push_back({graph.name.c_str(), graph.components, graph.chroma_h, graph.chroma_v});
-  model_ = {sizeof model_, manifest_.cell_px, manifest_.input_scale,
-            static_cast<uint32_t>(graphs_.size()), graphs_.data()};
+  model_ = {sizeof model_,         manifest_.cell_px,
+            manifest_.input_scale, static_cast<uint32_t>(graphs_.size()),
+            graphs_.data(),        manifest_.domain,
+            manifest_.enlargement, manifest_.minimum_px,
+            manifest_.multiple_px};
 }
 
 const std::string& Bundle::ChoosePrecision(const char* precision) const {

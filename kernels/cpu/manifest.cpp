@@ -1,6 +1,7 @@
 #include "manifest.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <set>
 
@@ -30,6 +31,11 @@ void Require(bool is_so, const std::string& otherwise) {
 uint32_t IntegerUpTo(uint32_t most, const Json& value) {
   if (!value.is_number() || !value.is_integer) return 0;
   return value.number >= 1 && value.number <= most ? static_cast<uint32_t>(value.number) : 0;
+}
+
+// An integer that a manifest may leave out, which is then 1; 0 for anything else.
+uint32_t OptionalUpTo(uint32_t most, const Json* value) {
+  return value ? IntegerUpTo(most, *value) : 1;
 }
 
 // Of a file in the bundle's own folder, whatever the system. Which characters beyond ASCII are
@@ -86,6 +92,49 @@ Manifest::Precision PrecisionFromJson(const std::string& name, const Json& entry
   return precision;
 }
 
+// What a model on pixels has beyond one on cells: all of it may be left out.
+void CheckDomain(const Json& json, Manifest* manifest) {
+  constexpr const char* kDomains[] = {"cells", "luma", "rgb"};
+  manifest->domain = JPEGRT_DOMAIN_CELLS;
+  if (const Json* domain = json.Find("domain")) {
+    const auto* end = std::end(kDomains);
+    const auto* found = std::find_if(kDomains, end, [&](const char* name) {
+      return domain->is_string() && domain->text == name;
+    });
+    Require(found != end, "domain is not cells, luma or rgb");
+    manifest->domain = static_cast<jpegrt_domain>(found - kDomains);
+  }
+  manifest->enlargement = OptionalUpTo(4, json.Find("scale"));
+  Require(manifest->enlargement > 0, "scale is not 1, 2, 3 or 4");
+  const Json none, *rule = json.Find("size_rule");
+  Require(!rule || rule->is_object(), "size_rule is no table");
+  if (!rule) rule = &none;
+  manifest->minimum_px = OptionalUpTo(4096, rule->Find("minimum_px"));
+  Require(manifest->minimum_px > 0, "minimum_px is not from 1 to 4096");
+  manifest->multiple_px = OptionalUpTo(1024, rule->Find("multiple_px"));
+  Require(manifest->multiple_px > 0, "multiple_px is not from 1 to 1024");
+  if (manifest->domain == JPEGRT_DOMAIN_CELLS)
+    Require(manifest->enlargement == 1 && manifest->minimum_px == 1 && manifest->multiple_px == 1,
+            "a model on cells has a scale or a size rule other than 1");
+  else
+    Require(manifest->cell_px == 1, "cell_px of a model on pixels is not 1");
+}
+
+// The graphs that the domain needs, and none beyond.
+void CheckGraphs(const Manifest& manifest) {
+  const auto count = [&](uint32_t components) {
+    return std::count_if(
+        manifest.graphs.begin(), manifest.graphs.end(),
+        [&](const Manifest::Graph& graph) { return graph.components == components; });
+  };
+  if (manifest.domain == JPEGRT_DOMAIN_CELLS)
+    Require(count(1) > 0, "no graph is grey");
+  else if (manifest.domain == JPEGRT_DOMAIN_LUMA)
+    Require(count(1) == 1 && count(3) == 0, "a luma model's graphs are not one, grey");
+  else
+    Require(count(3) == 1 && count(1) <= 1, "an rgb model's graphs are not one, and one grey");
+}
+
 Manifest Checked(const Json& json) {
   Manifest manifest = {};
   Require(json.Find("model")->is_string(), "model is no name");
@@ -101,16 +150,15 @@ Manifest Checked(const Json& json) {
   Require(fits, "input_scale is not above 0");
   manifest.input_scale = static_cast<float>(scale.number);
 
+  CheckDomain(json, &manifest);
   const Json& graphs = *json.Find("graphs");
   Require(graphs.is_array() && !graphs.items.empty(), "graphs is no list of graphs");
   std::set<std::string> names;
-  bool has_grey = false;
   for (const Json& item : graphs.items) {
     manifest.graphs.push_back(GraphFromJson(item, manifest.cell_px));
     names.insert(manifest.graphs.back().name);
-    has_grey |= manifest.graphs.back().components == 1;
   }
-  Require(has_grey, "no graph is grey");
+  CheckGraphs(manifest);
   Require(names.size() == manifest.graphs.size(), "two graphs share a name");
 
   const Json &precisions = *json.Find("precisions"), &listed = *json.Find("files");

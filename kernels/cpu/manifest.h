@@ -25,6 +25,8 @@ struct Manifest {
   std::string model;
   uint32_t cell_px;
   float input_scale;
+  jpegrt_domain domain;
+  uint32_t enlargement, minimum_px, multiple_px;
   std::vector<Graph> graphs;
   std::vector<Precision> precisions;  // as they are listed
   std::string default_precision;

@@ -255,13 +255,30 @@ typedef struct jpegrt_engine {
 
 /* ---- Model: which tensors a network takes ------------------------------------------------ */
 
-/* A graph restores images of one sampling. Its tensors, with r = cell_px, on an image whose luma is
- * padded to H x W (whole MCUs), cells scaled by the model's `scale`:
+typedef enum jpegrt_domain {
+  JPEGRT_DOMAIN_CELLS = 0, /* JPEGs only: what their coefficients say, before any rounding */
+  JPEGRT_DOMAIN_LUMA = 1,  /* pixels: their luma */
+  JPEGRT_DOMAIN_RGB = 2    /* pixels: R, G and B */
+} jpegrt_domain;
+
+/* A graph on cells restores images of one sampling. Its tensors, with r = cell_px, on an image of
+ * which luma is padded to H x W (whole MCUs), cells scaled by the model's `scale`:
  *   in  luma   (1, r * r, H / r, W / r)
  *   in  chroma (1, 2 * r * r / (h * v), H / r, W / r)   Cb's cells, then Cr's; absent in grey
  *   in  steps  (1, 64 * components)                     quantisation steps, raster order, Y Cb Cr
  *   out luma_restored   (1, r * r, H / r, W / r)
- *   out chroma_restored (1, 2 * r * r, H / r, W / r)    full resolution; absent in grey */
+ *   out chroma_restored (1, 2 * r * r, H / r, W / r)    full resolution; absent in grey
+ *
+ * A graph on pixels restores images of any origin. Its tensors, with C = components and e =
+ * enlargement, on an image padded to H x W by the model's size rule with its outermost pixels,
+ * values centred (level - 128) and multiplied by the model's `scale`:
+ *   in  image          (1, C, H, W)
+ *   out image_restored (1, C, e * H, e * W)
+ * Domain rgb has a graph of 3 components, R G B, and may have one of 1 for grey images; without
+ * that one, grey images are given three times, and become the luma of what comes out. Domain luma
+ * has one graph, of 1 component: it sees the luma of RGB pixels (T.871, section 7) and the Y of
+ * JPEGs that have one. Chroma goes around it, in float, and is enlarged by cubic convolution
+ * (Keys, a = -1/2, pixel centres aligned, the nearest samples beyond the edges). */
 typedef struct jpegrt_graph {
   const char* name;
   uint32_t components;         /* 1: grey, 3: Y, Cb, Cr */
@@ -273,7 +290,12 @@ typedef struct jpegrt_model {
   uint32_t cell_px; /* r: 1, 2, 4 or 8; r / chroma_h and r / chroma_v are whole in every graph */
   float scale;      /* centred samples are multiplied by it on the way in, divided on the way out */
   uint32_t n_graphs;
-  const jpegrt_graph* graphs; /* copied; a grey graph is required */
+  const jpegrt_graph* graphs; /* copied; on cells a grey graph is required */
+  jpegrt_domain domain;
+  /* Of models on pixels, whose cell_px is 1; 0 is 1, which a model on cells has everywhere. */
+  uint32_t enlargement; /* how often the output is as wide and as high as the image; at most 4 */
+  uint32_t minimum_px;  /* the least width and height that the network takes; at most 4096 */
+  uint32_t multiple_px; /* and what they have to be a multiple of; at most 1024 */
 } jpegrt_model;
 
 /* ---- Bundle: a model in a folder --------------------------------------------------------- */
@@ -357,15 +379,19 @@ typedef jpegrt_status jpegrt_engine_module_open_function(const jpegrt_engine_req
 
 typedef struct jpegrt_session_options {
   uint32_t struct_size;
-  uint32_t threads; /* for everything but the engine, at most 1024; 0 = one per core */
-  jpegrt_read_options read;
+  uint32_t threads;         /* for everything but the engine, at most 1024; 0 = one per core */
+  jpegrt_read_options read; /* its limit counts pixels given and, if they are more, restored ones */
+  /* 1: what a model on cells restores is projected as by jpegrt_project_cells, with `slack`, where
+   * a component is sampled 1x1: luma, and chroma that is not subsampled. */
+  uint32_t project;
+  float slack; /* steps, 0 or more */
 } jpegrt_session_options;
 
 typedef struct jpegrt_timings {
-  double entropy_decode_ms; /* bytes -> coefficients */
-  double unpack_ms;         /* coefficients -> the network's input (or samples without a model) */
-  double network_ms;        /* the engine */
-  double pixels_ms;         /* the network's output -> interleaved pixels */
+  double entropy_decode_ms; /* bytes -> coefficients; 0 if they or pixels were given */
+  double unpack_ms; /* coefficients or pixels -> the network's input (or samples without a model) */
+  double network_ms; /* the engine */
+  double pixels_ms;  /* the network's output -> interleaved pixels */
 } jpegrt_timings;
 
 typedef struct jpegrt_session jpegrt_session;
@@ -385,7 +411,9 @@ JPEGRT_API jpegrt_status jpegrt_session_open(const char* folder, const char* mod
 JPEGRT_API void jpegrt_session_destroy(jpegrt_session* session);
 JPEGRT_API const char* jpegrt_session_message(const jpegrt_session* session);
 
-/* Entropy-decodes; `image` (may be NULL) then tells how large a buffer `restore` needs. */
+/* Entropy-decodes; `image` may be NULL. A model on pixels gets what a plain decoder makes of the
+ * file. `restore` needs a buffer for the image's size, which models that enlarge multiply:
+ * jpegrt_session_output_size tells it for all of them. */
 JPEGRT_API jpegrt_status jpegrt_session_read(jpegrt_session* session, const uint8_t* bytes,
                                              size_t size, jpegrt_image* image);
 
@@ -394,10 +422,33 @@ JPEGRT_API jpegrt_status jpegrt_session_read(jpegrt_session* session, const uint
  * `restart_interval` and `warnings` are not looked at. */
 JPEGRT_API jpegrt_status jpegrt_session_load(jpegrt_session* session, const jpegrt_image* image);
 
+/* A second way in, for models of the domain luma or rgb: 8-bit pixels of any origin, such as a
+ * decoded WebP or a camera's buffer. `channels` is 1 (grey) or 3 (R G B, interleaved); rows are
+ * row_stride bytes apart. The pixels must stay as they are until they are restored. Sessions
+ * without such a model refuse them. */
+JPEGRT_API jpegrt_status jpegrt_session_load_pixels(jpegrt_session* session, const uint8_t* pixels,
+                                                    uint32_t width, uint32_t height,
+                                                    uint32_t channels, size_t row_stride);
+
+typedef struct jpegrt_pixel_size {
+  uint32_t width, height;
+  uint32_t channels; /* 1 or 3 */
+} jpegrt_pixel_size;
+
+/* Of the pixels that `restore` will write for the image last read or loaded. */
+JPEGRT_API jpegrt_status jpegrt_session_output_size(jpegrt_session* session,
+                                                    jpegrt_pixel_size* size);
+
 /* Restores the image last read or loaded into uint8 pixels: height rows of width pixels, one byte
  * each for grey, else R G B; rows are row_stride bytes apart. */
 JPEGRT_API jpegrt_status jpegrt_session_restore(jpegrt_session* session, uint8_t* pixels,
                                                 size_t row_stride);
+
+/* The same in uint16 pixels of the whole range, in which 257 is one level of 8 bits: rounded half
+ * up, clamped, NaN is 0, from what the network computed and never by way of 8 bits. Without a model
+ * they are the plain decoder's, times 257. row_stride is in bytes too, and even. */
+JPEGRT_API jpegrt_status jpegrt_session_restore16(jpegrt_session* session, uint16_t* pixels,
+                                                  size_t row_stride);
 
 /* Of the last read and restore. */
 JPEGRT_API jpegrt_status jpegrt_session_timings(const jpegrt_session* session,

@@ -1,5 +1,6 @@
 #include "files.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,30 @@ uint8_t* read_file(const char* path, size_t* size) {
   fclose(file);
   free(bytes);
   return NULL;
+}
+
+/* Reads a number after white space and comments; 0 if there is none below 65536. */
+static uint32_t next_number(const uint8_t* bytes, size_t size, size_t* at) {
+  uint32_t number = 0;
+  for (; *at < size && (isspace(bytes[*at]) || bytes[*at] == '#'); ++*at)
+    if (bytes[*at] == '#')
+      while (*at + 1 < size && bytes[*at] != '\n') ++*at;
+  for (; *at < size && isdigit(bytes[*at]) && number < 65536; ++*at)
+    number = 10 * number + (uint32_t)(bytes[*at] - '0');
+  return number < 65536 ? number : 0;
+}
+
+const uint8_t* find_pnm_pixels(const uint8_t* bytes, size_t size, uint32_t* width, uint32_t* height,
+                               uint32_t* channels) {
+  size_t at = 2;
+  if (size < 2 || bytes[0] != 'P' || (bytes[1] != '5' && bytes[1] != '6')) return NULL;
+  *channels = bytes[1] == '5' ? 1 : 3;
+  *width = next_number(bytes, size, &at);
+  *height = next_number(bytes, size, &at);
+  if (next_number(bytes, size, &at) != 255 || !*width || !*height) return NULL;
+  ++at; /* one white space */
+  if (at > size || (size - at) / *width / *channels < *height) return NULL;
+  return bytes + at;
 }
 
 int write_pnm(const char* path, const uint8_t* pixels, uint32_t width, uint32_t height,

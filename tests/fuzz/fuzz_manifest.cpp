@@ -25,15 +25,23 @@ void CheckTrusted(const jpegrt::Manifest& manifest) {
   Expect(r == 1 || r == 2 || r == 4 || r == 8);
   Expect(std::isfinite(manifest.input_scale) && manifest.input_scale > 0);
   std::set<std::string> names;
-  bool has_grey = false;
+  const bool takes_cells = manifest.domain == JPEGRT_DOMAIN_CELLS;
+  Expect(takes_cells || manifest.domain == JPEGRT_DOMAIN_LUMA ||
+         manifest.domain == JPEGRT_DOMAIN_RGB);
+  Expect(manifest.enlargement >= 1 && manifest.enlargement <= (takes_cells ? 1u : 4u));
+  Expect(manifest.minimum_px >= 1 && manifest.minimum_px <= (takes_cells ? 1u : 4096u));
+  Expect(manifest.multiple_px >= 1 && manifest.multiple_px <= (takes_cells ? 1u : 1024u));
+  Expect(takes_cells || r == 1);
+  const uint32_t needed = manifest.domain == JPEGRT_DOMAIN_RGB ? 3 : 1;
+  bool has_needed = false;
   for (const jpegrt::Manifest::Graph& graph : manifest.graphs) {
     Expect(graph.components == 1 || graph.components == 3);
     Expect(graph.chroma_h > 0 && r % graph.chroma_h == 0);
     Expect(graph.chroma_v > 0 && r % graph.chroma_v == 0);
     Expect(names.insert(graph.name).second);
-    has_grey |= graph.components == 1;
+    has_needed |= graph.components == needed;
   }
-  Expect(has_grey);
+  Expect(has_needed);
   bool has_default = false;
   for (const jpegrt::Manifest::Precision& precision : manifest.precisions) {
     has_default |= precision.name == manifest.default_precision;

@@ -143,6 +143,7 @@ def test_structs_match_header(layout: dict[str, int]) -> None:
         ("jpegrt_coding", r"JPEGRT_CODING_", Coding),
         ("jpegrt_dtype", r"JPEGRT_", _native.Dtype),
         ("jpegrt_device", r"JPEGRT_DEVICE_", _native.Device),
+        ("jpegrt_domain", r"JPEGRT_DOMAIN_", _native.Domain),
         ("jpegrt_layout", r"JPEGRT_LAYOUT_", _native.Layout),
     ],
 )

@@ -27,6 +27,9 @@ GOOD: dict[str, Any] = {
     "format": 1,
     "model": "small",
     "cell_px": 2,
+    "scale": 1,
+    "domain": "cells",
+    "size_rule": {"minimum_px": 1, "multiple_px": 1},
     "input_scale": 1 / 255,
     "graphs": [
         {"name": "grey", "components": 1, "chroma_h": 1, "chroma_v": 1},
@@ -38,6 +41,19 @@ GOOD: dict[str, Any] = {
     },
     "default_precision": "fp32",
     "files": {name: FILE for name in ("grey.int8.onnx", "420.int8.onnx", "grey.onnx", "420.onnx")},
+}
+
+
+PIXELS: dict[str, Any] = {
+    **GOOD,
+    "cell_px": 1,
+    "scale": 4,
+    "domain": "rgb",
+    "size_rule": {"minimum_px": 16, "multiple_px": 8},
+    "graphs": [
+        {"name": "grey", "components": 1, "chroma_h": 1, "chroma_v": 1},
+        {"name": "420", "components": 3, "chroma_h": 1, "chroma_v": 1},
+    ],
 }
 
 
@@ -91,6 +107,25 @@ def precisions(bundle: ct.c_void_p) -> list[str]:
     return found
 
 
+def assert_same_model(bundle: ct.c_void_p, folder: Path) -> None:
+    """The native core and Python make the same model of a folder."""
+    expected = open_bundle(folder).spec
+    model = lib.jpegrt_bundle_model(bundle).contents
+    assert model.struct_size == ct.sizeof(_native.Model)
+    assert model.cell_px == expected.cell_px
+    assert model.scale == pytest.approx(expected.scale, rel=1e-7)
+    assert _native.Domain(model.domain).name.lower() == expected.domain
+    assert (model.enlargement, model.minimum_px, model.multiple_px) == (
+        expected.enlargement,
+        expected.minimum_px,
+        expected.multiple_px,
+    )
+    graphs = model.graphs[: model.n_graphs]
+    assert [(g.name.decode(), g.components, g.chroma_h, g.chroma_v) for g in graphs] == [
+        (g.name, g.components, g.chroma_h, g.chroma_v) for g in expected.graphs
+    ]
+
+
 def test_shipped_bundles_are_read_as_python_reads_them() -> None:
     folders = [file.parent for file in shipped_bundles().glob("*/manifest.json")]
     assert folders
@@ -101,14 +136,7 @@ def test_shipped_bundles_are_read_as_python_reads_them() -> None:
             assert tuple(precisions(bundle)) == expected.precisions
             default = lib.jpegrt_bundle_default_precision(bundle).decode()
             assert default == expected.default_precision
-            model = lib.jpegrt_bundle_model(bundle).contents
-            assert model.struct_size == ct.sizeof(_native.Model)
-            assert model.cell_px == expected.spec.cell_px
-            assert model.scale == pytest.approx(expected.spec.scale, rel=1e-7)
-            graphs = model.graphs[: model.n_graphs]
-            assert [(g.name.decode(), g.components, g.chroma_h, g.chroma_v) for g in graphs] == [
-                (g.name, g.components, g.chroma_h, g.chroma_v) for g in expected.spec.graphs
-            ]
+            assert_same_model(bundle, folder)
             for precision in expected.precisions:
                 for graph in expected.spec.graphs:
                     content = read_graph(bundle, graph.name, precision)
@@ -185,6 +213,7 @@ def test_null_pointers_are_refused() -> None:
 VALUES: list[Any] = [
     None,
     *(True, False, 0, 1, 2, 3, 4, 8, 16, -1, 1.0, 2.5, 2**70),
+    *("luma", "rgb", "cells"),
     *("", "grey", "420", "fp32", "grey.onnx", "..", "a/b", "a\\b", "a:b", "ü.onnx", "a b", "x\n"),
     *([], {}, [1], {"sha256": 1}, {"files": {}}, {"files": {"grey": "grey.onnx"}}),
     GOOD["graphs"][0],
@@ -206,7 +235,7 @@ def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @st.composite
 def edited_manifests(draw: st.DrawFn) -> object:
-    manifest = fresh(GOOD)
+    manifest = fresh(draw(st.sampled_from([GOOD, PIXELS])))
     for _ in range(draw(st.integers(1, 3))):
         *path, last = draw(st.sampled_from([p for p in places(manifest) if p != ("format",)]))
         parent: Any = manifest
@@ -226,6 +255,16 @@ def edited_manifests(draw: st.DrawFn) -> object:
 
 
 @given(edited_manifests())
+@example(PIXELS)
+@example({**PIXELS, "domain": "luma"})
+@example({**PIXELS, "domain": "luma", "graphs": PIXELS["graphs"][:1]})
+@example({**PIXELS, "graphs": PIXELS["graphs"][:1]})
+@example({key: value for key, value in PIXELS.items() if key not in ("scale", "size_rule")})
+@example({**PIXELS, "scale": 5})
+@example({**PIXELS, "cell_px": 2})
+@example({**PIXELS, "size_rule": {"minimum_px": 4097}})
+@example({**PIXELS, "size_rule": {"multiple_px": 1025}})
+@example({**GOOD, "scale": 2})
 @example({**GOOD, "format": 2})
 @example({**GOOD, "format": "1"})
 @example([])
@@ -239,8 +278,8 @@ def test_the_same_manifests_are_refused_in_the_same_words(manifest: object) -> N
             # On one line, as the command line shows it.
             assert refusal(folder) == str(error).replace("\n", " ")
         else:
-            with native_bundle(folder):
-                pass
+            with native_bundle(folder) as bundle:
+                assert_same_model(bundle, folder)
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

@@ -286,11 +286,17 @@ def network_output(shape: tuple[int, ...], seed: int) -> NDArray[np.float32]:
     return cells
 
 
+@pytest.mark.parametrize("pixel_dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("size", [(1, 1), (16, 40), (9, 130), (37, 300)])
 @pytest.mark.parametrize("cell_px", SIDES)
 @pytest.mark.parametrize("flags", [("grey",), (), ("rgb",)])
 def test_pixels_of_a_network_equal_the_sessions(
-    device: Device, libjpeg: Libjpeg, flags: tuple[str, ...], cell_px: int, size: tuple[int, int]
+    device: Device,
+    libjpeg: Libjpeg,
+    flags: tuple[str, ...],
+    cell_px: int,
+    size: tuple[int, int],
+    pixel_dtype: Any,
 ) -> None:
     grey = "grey" in flags
     original = synthetic(*size, channels=1 if grey else 3)
@@ -309,11 +315,11 @@ def test_pixels_of_a_network_equal_the_sessions(
             ].astype(np.float64)
         )
     pipeline = Pipeline(full_model(cell_px), engine)
-    expected = np.empty(pipeline.read(jpeg), np.uint8)
+    expected = np.empty(pipeline.read(jpeg), pixel_dtype)
     pipeline.restore(expected)
 
     colour = Colour.GREY if grey else Colour.RGB if flags else Colour.YCBCR
-    pixels = device.empty(expected.shape, np.uint8)
+    pixels = device.empty(expected.shape, pixel_dtype)
     image = CellImage(device.upload(cells), pixels, colour)
     device.kernels.pixels_from_cells([image], SCALE, device.stream)
     np.testing.assert_array_equal(device.download(pixels), expected)

@@ -67,6 +67,8 @@ def test_mutated_files(
     for target in ("session", "coefficients"):
         output = run(tmp_path / f"replay_{target}", str(seconds), str(threads), *corpus)
         assert int(output.split()[0]) > 100
+    output = run(tmp_path / "replay_pixels", str(seconds), str(threads), *corpus)
+    assert int(output.split()[0]) > 100
     attacks = sorted((ROOT / "tests/fuzz/corpus/packed").iterdir())
     output = run(tmp_path / "replay_packed", str(seconds), str(threads), *attacks)
     assert int(output.split()[0]) > 1000

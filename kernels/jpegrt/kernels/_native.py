@@ -49,6 +49,12 @@ class Device(IntEnum):
     CUDA = 1
 
 
+class Domain(IntEnum):
+    CELLS = 0
+    LUMA = 1
+    RGB = 2
+
+
 class Layout(IntEnum):
     CELLS = 0
     SPECTRUM = 1
@@ -159,6 +165,10 @@ class Model(ct.Structure):
         ("scale", ct.c_float),
         ("n_graphs", ct.c_uint32),
         ("graphs", ct.POINTER(Graph)),
+        ("domain", ct.c_int),
+        ("enlargement", ct.c_uint32),
+        ("minimum_px", ct.c_uint32),
+        ("multiple_px", ct.c_uint32),
     )
 
 
@@ -204,6 +214,16 @@ class SessionOptions(ct.Structure):
         ("struct_size", ct.c_uint32),
         ("threads", ct.c_uint32),
         ("read", ReadOptions),
+        ("project", ct.c_uint32),
+        ("slack", ct.c_float),
+    )
+
+
+class PixelSize(ct.Structure):
+    _fields_ = (
+        ("width", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("channels", ct.c_uint32),
     )
 
 
@@ -334,7 +354,13 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_session_message": (ct.c_char_p, [_HANDLE]),
     "jpegrt_session_read": (ct.c_int, [_HANDLE, ct.c_char_p, ct.c_size_t, _IMAGE_OUT]),
     "jpegrt_session_load": (ct.c_int, [_HANDLE, _IMAGE_OUT]),
+    "jpegrt_session_load_pixels": (
+        ct.c_int,
+        [_HANDLE, ct.c_void_p, ct.c_uint32, ct.c_uint32, ct.c_uint32, ct.c_size_t],
+    ),
+    "jpegrt_session_output_size": (ct.c_int, [_HANDLE, ct.POINTER(PixelSize)]),
     "jpegrt_session_restore": (ct.c_int, [_HANDLE, ct.c_void_p, ct.c_size_t]),
+    "jpegrt_session_restore16": (ct.c_int, [_HANDLE, ct.c_void_p, ct.c_size_t]),
     "jpegrt_session_timings": (ct.c_int, [_HANDLE, ct.POINTER(Timings)]),
     "jpegrt_cuda_create": (ct.c_int, [_HANDLE_OUT]),
     "jpegrt_cuda_destroy": (None, [_HANDLE]),

@@ -75,6 +75,50 @@ def projected_plane(
     return plane_of(basis.T @ coefficients @ basis)
 
 
+def luma_of(rgb: Array) -> Array:
+    """(..., 3) RGB levels to luma (T.871, section 7)."""
+    return 0.299 * rgb[..., 0] + 0.587 * rgb[..., 1] + 0.114 * rgb[..., 2]
+
+
+def ycbcr_of(rgb: Array) -> Array:
+    """(..., 3) RGB levels to Y and centred Cb, Cr, without rounding (T.871, section 7)."""
+    luma = luma_of(rgb)
+    return np.stack([luma, (rgb[..., 2] - luma) / 1.772, (rgb[..., 0] - luma) / 1.402], axis=-1)
+
+
+def rgb_of(ycbcr: Array) -> Array:
+    """The inverse of `ycbcr_of`."""
+    luma, cb, cr = np.moveaxis(ycbcr, -1, 0)
+    red, blue = luma + 1.402 * cr, luma + 1.772 * cb
+    return np.stack([red, (luma - 0.299 * red - 0.114 * blue) / 0.587, blue], axis=-1)
+
+
+def bicubic(plane: Array, factor: int) -> Array:
+    """(H, W) to (factor * H, factor * W) by cubic convolution (Keys, 1981, a = -1/2): pixel centres
+    on pixel centres, the nearest samples beyond the edges."""
+
+    def weights(size: int) -> Array:
+        matrix = np.zeros((factor * size, size))
+        for out in range(factor * size):
+            centre = (out + 0.5) / factor - 0.5
+            for tap in range(int(np.floor(centre)) - 1, int(np.floor(centre)) + 3):
+                d = abs(centre - tap)
+                near = 1.5 * d**3 - 2.5 * d**2 + 1
+                far = -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
+                matrix[out, min(max(tap, 0), size - 1)] += near if d < 1 else far
+        return matrix
+
+    height, width = plane.shape
+    return weights(height) @ plane @ weights(width).T
+
+
+def levels_of(values: Array, depth: int) -> Array:
+    """Levels of 8 bits, not rounded, to those of 8 or 16: half up, clamped, NaN is 0."""
+    highest = 255 if depth == 8 else 65535
+    levels = np.floor(np.nan_to_num(values * (highest // 255), nan=-1.0) + 0.5)
+    return np.clip(levels, 0, highest)
+
+
 # Raster index (8 v + u) of each zigzag position (T.81, figure A.6): along the anti-diagonals, in
 # turn downwards and upwards.
 ZIGZAG = np.array(
