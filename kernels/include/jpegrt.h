@@ -146,7 +146,7 @@ JPEGRT_API jpegrt_status jpegrt_coefficients_read(jpegrt_coefficients* coefficie
 
 /* ---- Engine: what runs a network --------------------------------------------------------- */
 
-typedef enum jpegrt_dtype { JPEGRT_FLOAT32 = 0 } jpegrt_dtype;
+typedef enum jpegrt_dtype { JPEGRT_FLOAT32 = 0, JPEGRT_FLOAT16 = 1 } jpegrt_dtype;
 typedef enum jpegrt_device { JPEGRT_DEVICE_CPU = 0 } jpegrt_device;
 
 typedef struct jpegrt_tensor {
@@ -236,6 +236,56 @@ JPEGRT_API jpegrt_status jpegrt_session_restore(jpegrt_session* session, uint8_t
 /* Of the last read and restore. */
 JPEGRT_API jpegrt_status jpegrt_session_timings(const jpegrt_session* session,
                                                 jpegrt_timings* timings);
+
+/* ---- Non-local operator: every patch becomes a mean of patches like it ------------------- */
+
+typedef struct jpegrt_non_local_options {
+  uint32_t struct_size;
+  uint32_t threads; /* at most 1024; 0 = one per core */
+  uint32_t images;
+  uint32_t channels;      /* 1 or 3 */
+  uint32_t height, width; /* pixels, at most 2^24 in all and 65535 on a side */
+  uint32_t window_px;     /* keys at most this far across and down from the query; 0 = everywhere */
+  jpegrt_dtype dtype;     /* of guide, value and filtered */
+  float h;                /* where there is no plane of h */
+} jpegrt_non_local_options;
+
+/* For query m and key n, the 3x3 patches of all channels around each pixel, the border replicated:
+ *   w(m, n) = exp(-|guide(m) - guide(n)|^2 / (h(m)^2 + 1e-6)) * (keys(n) != 0) / S(m)
+ * with S(m) such that w sums to 1 over n; filtered patch m = sum over n of w(m, n) * value(n), and
+ * value(m) itself where keys is 0 everywhere (within the window). A pixel of `filtered` is the mean
+ * of the up to nine patches over it.
+ *
+ * guide, value, filtered: (images, channels, height, width), meant for the range [0, 1]; h,
+ * float32, and keys: (images, 1, height, width). h may be NULL: options->h everywhere; keys may be
+ * NULL: 1 everywhere. filtered overlaps none of the inputs. Sums are float32 or better for both
+ * dtypes; the result does not depend on the number of threads. Needs 76 bytes a pixel and 100 bytes
+ * a pixel of 18 rows (at least 4 KiB of them) for each thread; with window_px, a row counts as
+ * window_px pixels longer, at most twice its length. Time grows with the product of queries and
+ * keys. */
+JPEGRT_API jpegrt_status jpegrt_non_local(const jpegrt_non_local_options* options,
+                                          const void* guide, const void* value, const float* h,
+                                          const uint8_t* keys, void* filtered);
+
+typedef struct jpegrt_blocking_edges_options {
+  uint32_t struct_size;
+  uint32_t images;
+  uint32_t channels;       /* 1 or 3 */
+  uint32_t height, width;  /* pixels, at most 2^24 in all and 65535 on a side */
+  uint32_t grid_x, grid_y; /* 0 to 7: the first column and row at which a block begins */
+  float ratio;             /* at least 1; 2 is a good value */
+  float least_step;        /* at least 0; 1/255 is a good value for samples in [0, 1] */
+} jpegrt_blocking_edges_options;
+
+/* Keys for it: 0 on both sides of a border between 8x8 blocks that stands out, else 1. Two blocks
+ * share a border of 8 rows (or columns); at the image's edge, of as many as there are. Its step is
+ * the mean over rows and channels of the absolute difference across it. It stands out if that is at
+ * least least_step and more than `ratio` times the same mean between the pixels before it, and more
+ * than `ratio` times that between the pixels after it. Where fewer than two pixels lie before or
+ * after, none stands out. value: float32 (images, channels, height, width); keys: (images, 1,
+ * height, width). */
+JPEGRT_API jpegrt_status jpegrt_find_blocking_edges(const jpegrt_blocking_edges_options* options,
+                                                    const float* value, uint8_t* keys);
 
 #ifdef __cplusplus
 }

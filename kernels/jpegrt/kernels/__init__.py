@@ -9,6 +9,7 @@ from jpegrt.kernels.coefficients import (
     JpegImage,
     read_coefficients,
 )
+from jpegrt.kernels.non_local import find_blocking_edges, non_local
 from jpegrt.kernels.pipeline import Engine, GraphSpec, ModelSpec, Pipeline, Tensors, Timings
 from jpegrt.kernels.unpack import (
     cells_from_blocks,
@@ -33,6 +34,8 @@ __all__ = [
     "Timings",
     "cells_from_blocks",
     "coefficient_plane_from_blocks",
+    "find_blocking_edges",
+    "non_local",
     "read_coefficients",
     "samples_from_blocks",
     "spectrum_from_blocks",

@@ -147,6 +147,34 @@ class Timings(ct.Structure):
     )
 
 
+class NonLocalOptions(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("threads", ct.c_uint32),
+        ("images", ct.c_uint32),
+        ("channels", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("width", ct.c_uint32),
+        ("window_px", ct.c_uint32),
+        ("dtype", ct.c_int),
+        ("h", ct.c_float),
+    )
+
+
+class BlockingEdgesOptions(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("images", ct.c_uint32),
+        ("channels", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("width", ct.c_uint32),
+        ("grid_x", ct.c_uint32),
+        ("grid_y", ct.c_uint32),
+        ("ratio", ct.c_float),
+        ("least_step", ct.c_float),
+    )
+
+
 _HANDLE = ct.c_void_p
 _HANDLE_OUT = ct.POINTER(ct.c_void_p)
 _BLOCKS = ct.POINTER(Blocks)
@@ -183,6 +211,14 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_session_read": (ct.c_int, [_HANDLE, ct.c_char_p, ct.c_size_t, _IMAGE_OUT]),
     "jpegrt_session_restore": (ct.c_int, [_HANDLE, ct.c_void_p, ct.c_size_t]),
     "jpegrt_session_timings": (ct.c_int, [_HANDLE, ct.POINTER(Timings)]),
+    "jpegrt_non_local": (
+        ct.c_int,
+        [ct.POINTER(NonLocalOptions), *[ct.c_void_p] * 5],
+    ),
+    "jpegrt_find_blocking_edges": (
+        ct.c_int,
+        [ct.POINTER(BlockingEdgesOptions), ct.c_void_p, ct.c_void_p],
+    ),
 }
 
 
