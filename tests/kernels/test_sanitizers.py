@@ -55,5 +55,6 @@ def test_mutated_files(
 ) -> None:
     build(tmp_path, sanitizers)
     run(tmp_path / "smoke_c")
+    run(tmp_path / "non_local_c")
     output = run(tmp_path / "replay_session", str(seconds), str(threads), *corpus)
     assert int(output.split()[0]) > 100

@@ -25,7 +25,9 @@ def _check_images(shape: tuple[int, ...]) -> None:
     if len(shape) != 4 or shape[1] not in (1, 3) or 0 in shape:
         raise ValueError(f"need images of shape (images, 1 or 3, height, width), got {shape}")
     if max(shape[2:]) > _MAX_SIDE or shape[2] * shape[3] > _MAX_PIXELS:
-        raise ValueError(f"need sides up to {_MAX_SIDE} and up to {_MAX_PIXELS} pixels, got {shape}")
+        raise ValueError(
+            f"need sides up to {_MAX_SIDE} and up to {_MAX_PIXELS} pixels, got {shape}"
+        )
 
 
 def non_local(
