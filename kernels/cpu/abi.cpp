@@ -98,14 +98,17 @@ const char* jpegrt_libjpeg_version(void) {
 jpegrt_status jpegrt_spectrum_from_blocks(const jpegrt_blocks* blocks, float scale,
                                           float* spectrum) {
   if (!Valid(blocks) || !spectrum) return JPEGRT_ERR_INVALID_ARGUMENT;
-  jpegrt::SpectrumFromBlocks(*blocks, {0, blocks->rows}, scale, spectrum);
+  const size_t columns = blocks->columns;
+  jpegrt::SpectrumFromBlocks(*blocks, {0, blocks->rows}, scale, spectrum, columns,
+                             blocks->rows * columns);
   return JPEGRT_OK;
 }
 
 jpegrt_status jpegrt_coefficient_plane_from_blocks(const jpegrt_blocks* blocks, float scale,
                                                    float* plane) {
   if (!Valid(blocks) || !plane) return JPEGRT_ERR_INVALID_ARGUMENT;
-  jpegrt::CoefficientPlaneFromBlocks(*blocks, {0, blocks->rows}, scale, plane);
+  jpegrt::CoefficientPlaneFromBlocks(*blocks, {0, blocks->rows}, scale, plane,
+                                     8 * static_cast<size_t>(blocks->columns));
   return JPEGRT_OK;
 }
 
@@ -154,6 +157,17 @@ jpegrt_status jpegrt_coefficients_read(jpegrt_coefficients* coefficients, const 
   if (!coefficients || (!bytes && size) || !image || !Valid(options)) return Refuse(coefficients);
   return Guard(&coefficients->message,
                [&] { *image = coefficients->core.Read(bytes, size, Defaults(options)); });
+}
+
+jpegrt_status jpegrt_coefficients_read_packed(jpegrt_coefficients* coefficients,
+                                              const uint8_t* bytes, size_t size,
+                                              const jpegrt_read_options* options,
+                                              jpegrt_image* image, jpegrt_packed* packed) {
+  if (!coefficients || (!bytes && size) || !image || !packed || !Valid(options))
+    return Refuse(coefficients);
+  return Guard(&coefficients->message, [&] {
+    *image = coefficients->core.ReadPacked(bytes, size, Defaults(options), packed);
+  });
 }
 
 jpegrt_status jpegrt_session_create(const jpegrt_session_options* options,

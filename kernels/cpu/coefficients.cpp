@@ -109,6 +109,7 @@ bool Coefficients::ParseHeader(const uint8_t* bytes, size_t size) {
   arrays_.Reset();
   jpeg_mem_src(&decoder_, bytes, static_cast<unsigned long>(size));
   jpeg_read_header(&decoder_, TRUE);
+  has_one_scan_ = !jpeg_has_multiple_scans(&decoder_);
   return true;
 }
 
@@ -211,16 +212,14 @@ jpegrt_image Coefficients::ReadHeader(const uint8_t* bytes, size_t size,
   return Geometry(options);
 }
 
-jpegrt_image Coefficients::Read(const uint8_t* bytes, size_t size,
-                                const jpegrt_read_options& options) {
-  jpegrt_image image = ReadHeader(bytes, size, options);
+void Coefficients::Decode(const jpegrt_read_options& options, jpegrt_image* image) {
   const bool gave_up = !DecodeEntropy();
   // What libjpeg had decoded by then is still there.
   const bool salvage = options.allow_damaged && arrays_.realized() &&
                        (!gave_up || LibjpegStatus() == JPEGRT_ERR_DAMAGED);
   if (gave_up && !salvage) ThrowLibjpegError();
   RefuseDamage(options);
-  for (uint32_t c = 0; c < image.components; ++c) {
+  for (uint32_t c = 0; c < image->components; ++c) {
     const jpeg_component_info& info = decoder_.comp_info[c];
     const JQUANT_TBL* table = info.quant_table;
     // No scan had this component: all its coefficients are zero, whatever their steps.
@@ -230,13 +229,55 @@ jpegrt_image Coefficients::Read(const uint8_t* bytes, size_t size,
       throw Error(JPEGRT_ERR_DAMAGED,
                   "damaged JPEG (no data for component " + std::to_string(c + 1) + ")");
     std::memcpy(tables_[c], table->quantval, sizeof tables_[c]);
+    image->component[c].blocks.table = tables_[c];
+  }
+  image->warnings = static_cast<uint32_t>(errors_.base.num_warnings) + (gave_up ? 1 : 0);
+}
+
+jpegrt_image Coefficients::Read(const uint8_t* bytes, size_t size,
+                                const jpegrt_read_options& options) {
+  jpegrt_image image = ReadHeader(bytes, size, options);
+  Decode(options, &image);
+  for (uint32_t c = 0; c < image.components; ++c) {
     jpegrt_blocks& blocks = image.component[c].blocks;
     blocks.data = arrays_.Blocks(static_cast<int>(c));
-    blocks.table = tables_[c];
     blocks.stride = arrays_.Columns(static_cast<int>(c));
   }
-  image.warnings = static_cast<uint32_t>(errors_.base.num_warnings) + (gave_up ? 1 : 0);
   return image;
+}
+
+jpegrt_image Coefficients::ReadPacked(const uint8_t* bytes, size_t size,
+                                      const jpegrt_read_options& options,
+                                      jpegrt_packed packed[JPEGRT_MAX_COMPONENTS]) {
+  jpegrt_image& image = packed_image_;
+  image = ReadHeader(bytes, size, options);
+  for (uint32_t c = 0; c < image.components; ++c) {
+    const uint32_t rows = image.component[c].blocks.rows;
+    const uint32_t columns = image.component[c].blocks.columns;
+    if (!CanBePacked(rows, columns))
+      throw Error(JPEGRT_ERR_UNSUPPORTED, "too many blocks for the packed format");
+    uint8_t* stream = packed_[c].Reserve(PackedBound(rows, columns));
+    packed[c] = {stream, 0, tables_[c], rows, columns};
+    packers_[c].Start(rows, columns, stream);
+  }
+  // Of several scans, only the last one leaves the coefficients complete.
+  const bool in_passing = has_one_scan_;
+  if (in_passing) arrays_.HandRowsTo(this);
+  Decode(options, &image);
+  if (in_passing) arrays_.FinishRows();
+  for (uint32_t c = 0; c < image.components; ++c) {
+    const auto index = static_cast<int>(c);
+    for (uint32_t row = 0; row < packed[c].rows && !in_passing; ++row)
+      TakeRow(index, row, arrays_.Blocks(index) + 64 * size_t{row} * arrays_.Columns(index));
+    packed[c].size = packers_[c].Finish();
+  }
+  return image;
+}
+
+// Arrays are padded to whole MCUs; what is beyond the image's last row and column is left out.
+void Coefficients::TakeRow(int component, JDIMENSION row, const JCOEF* blocks) {
+  const jpegrt_blocks& geometry = packed_image_.component[component].blocks;
+  if (row < geometry.rows) packers_[component].Append(blocks, geometry.columns);
 }
 
 }  // namespace jpegrt

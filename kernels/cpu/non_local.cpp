@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "half.h"
+#include "../shared/half.h"
 #include "non_local_tile.h"
 #include "thread_pool.h"
 
@@ -24,9 +24,9 @@ constexpr ptrdiff_t kTileRows = 16;     // a tile's halo is 2 rows in all, compu
 constexpr ptrdiff_t kLeastTile = 2048;  // positions
 
 float Read(const float* image, size_t i) { return image[i]; }
-float Read(const uint16_t* image, size_t i) { return FloatFromHalf(image[i]); }
+float Read(const Half* image, size_t i) { return FloatFromHalf(image[i]); }
 void Write(float* image, size_t i, double value) { image[i] = static_cast<float>(value); }
-void Write(uint16_t* image, size_t i, double value) {
+void Write(Half* image, size_t i, double value) {
   image[i] = HalfFromFloat(static_cast<float>(value));
 }
 
@@ -217,8 +217,8 @@ void FilterImages(const jpegrt_non_local_options& options, const Sample* guide, 
 void NonLocal(const jpegrt_non_local_options& options, const void* guide, const void* value,
               const float* h, const uint8_t* keys, void* filtered) {
   if (options.dtype == JPEGRT_FLOAT16)
-    FilterImages(options, static_cast<const uint16_t*>(guide), static_cast<const uint16_t*>(value),
-                 h, keys, static_cast<uint16_t*>(filtered));
+    FilterImages(options, static_cast<const Half*>(guide), static_cast<const Half*>(value), h, keys,
+                 static_cast<Half*>(filtered));
   else
     FilterImages(options, static_cast<const float*>(guide), static_cast<const float*>(value), h,
                  keys, static_cast<float*>(filtered));

@@ -2,19 +2,14 @@
 
 #include <algorithm>
 
+#include "../shared/colour.h"
 #include "simd.h"
 
 namespace jpegrt {
 namespace {
 
-JPEGRT_INLINE uint8_t Clamp(int level) {
-  return static_cast<uint8_t>(level < 0 ? 0 : level > 255 ? 255 : level);
-}
-
-// `level` already has the 0.5 that makes truncation round half up.
 JPEGRT_INLINE uint8_t Truncate(float level) {
-  const float clamped = level > 0 ? (level < 255 ? level : 255) : 0;  // NaN: 0
-  return static_cast<uint8_t>(static_cast<int32_t>(clamped));
+  return static_cast<uint8_t>(TruncatedLevel(level, 255));
 }
 
 // Planes of one row of R cells become pixels in two steps, each of which a compiler can vectorise:
@@ -31,14 +26,13 @@ JPEGRT_INLINE void GreyLevels(const float* cells, float gain, uint32_t count, ui
   for (uint32_t i = 0; i < count; ++i) levels[i] = Truncate(cells[i] * gain + 128.5f);
 }
 
-// ITU-T T.871 (JFIF), section 7.
 JPEGRT_INLINE void RgbLevels(const float* luma, const float* cb, const float* cr, float gain,
                              uint32_t count, uint8_t* red, uint8_t* green, uint8_t* blue) {
   for (uint32_t i = 0; i < count; ++i) {
     const float level = luma[i] * gain + 128.5f, b = cb[i] * gain, r = cr[i] * gain;
-    red[i] = Truncate(level + 1.402f * r);
-    green[i] = Truncate(level - 0.344136286f * b - 0.714136286f * r);
-    blue[i] = Truncate(level + 1.772f * b);
+    red[i] = Truncate(RedLevel(level, r));
+    green[i] = Truncate(GreenLevel(level, b, r));
+    blue[i] = Truncate(BlueLevel(level, b));
   }
 }
 
@@ -90,12 +84,11 @@ void PixelsFromSamples(const uint8_t* const samples[3], uint32_t width, jpegrt_c
       for (int c = 0; c < 3; ++c) pixels[3 * x + c] = samples[c][x];
     return;
   }
-  constexpr int half = 1 << 15;  // factors are in 16 fractional bits
   for (uint32_t x = 0; x < width; ++x) {
     const int luma = samples[0][x], cb = samples[1][x] - 128, cr = samples[2][x] - 128;
-    pixels[3 * x] = Clamp(luma + ((91881 * cr + half) >> 16));
-    pixels[3 * x + 1] = Clamp(luma + ((-22554 * cb - 46802 * cr + half) >> 16));
-    pixels[3 * x + 2] = Clamp(luma + ((116130 * cb + half) >> 16));
+    pixels[3 * x] = FixedRed(luma, cr);
+    pixels[3 * x + 1] = FixedGreen(luma, cb, cr);
+    pixels[3 * x + 2] = FixedBlue(luma, cb);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "buffer.h"
 #include "coefficients.h"
 #include "jpegrt.h"
 #include "pixels.h"
@@ -13,24 +14,6 @@
 #include "unpack.h"
 
 namespace jpegrt {
-
-// Memory that grows and is kept from image to image; its content is whatever was there.
-template <typename T>
-class Buffer {
- public:
-  T* Reserve(size_t count) {
-    if (count > capacity_) {
-      data_.reset();
-      data_.reset(new T[count]);
-      capacity_ = count;
-    }
-    return data_.get();
-  }
-
- private:
-  std::unique_ptr<T[]> data_;
-  size_t capacity_ = 0;
-};
 
 class Session {
  public:

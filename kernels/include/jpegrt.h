@@ -50,7 +50,9 @@ typedef enum jpegrt_status {
   JPEGRT_ERR_UNSUPPORTED = 5, /* a JPEG, but of a kind that is not handled */
   JPEGRT_ERR_TOO_LARGE = 6,   /* over the caller's pixel limit; nothing was allocated */
   JPEGRT_ERR_ENGINE = 7,      /* the engine said no; its message is the session's */
-  JPEGRT_ERR_INTERNAL = 8
+  JPEGRT_ERR_INTERNAL = 8,
+  JPEGRT_ERR_NO_DEVICE = 10, /* no CUDA driver, no such device, or built without CUDA kernels */
+  JPEGRT_ERR_CUDA = 11       /* a call of the CUDA driver failed */
 } jpegrt_status;
 
 /* major * 1000000 + minor * 1000 + patch */
@@ -88,6 +90,17 @@ JPEGRT_API jpegrt_status jpegrt_cells_from_blocks(const jpegrt_blocks* blocks, u
 /* Samples, uint8 (8 * rows, 8 * columns): inverse DCT, level shift, rounding and clamping, bit for
  * bit as libjpeg's default integer transform wherever no sum leaves 32 bits. */
 JPEGRT_API jpegrt_status jpegrt_samples_from_blocks(const jpegrt_blocks* blocks, uint8_t* samples);
+
+/* Projection: of a restored image's cells (shaped as jpegrt_cells_from_blocks writes them, scaled
+ * by `scale`, above 0 and at most 2^64), those with the nearest samples whose DCT coefficients all
+ * lie where quantisation gives the file's: from (q - 1/2 - slack) to (q + 1/2 + slack) steps, slack
+ * 0 or more. `projected` may be `cells` itself. A block that lies there already is copied bit for
+ * bit; one with a sample that is not finite, or so large that its transform is not, becomes the
+ * file's own. A component is projected at its own resolution: chroma that a model returns at full
+ * resolution can only be if the file has it at full resolution too (sampled 1x1). */
+JPEGRT_API jpegrt_status jpegrt_project_cells(const jpegrt_blocks* blocks, uint32_t cell_width,
+                                              uint32_t cell_height, float scale, float slack,
+                                              const float* cells, float* projected);
 
 /* ---- Coefficients: a JPEG's entropy-decoded content -------------------------------------- */
 
@@ -144,10 +157,69 @@ JPEGRT_API jpegrt_status jpegrt_coefficients_read(jpegrt_coefficients* coefficie
                                                   const jpegrt_read_options* options,
                                                   jpegrt_image* image);
 
+/* ---- Packed coefficients: most of them are zero ------------------------------------------ */
+
+/* A stream of format version 1, which kernels/README.md describes: one component's blocks,
+ * decodable from any multiple of 32 blocks on. It holds no quantisation table. */
+typedef struct jpegrt_packed {
+  const uint8_t* data;   /* at any address */
+  size_t size;           /* bytes */
+  const uint16_t* table; /* 64 quantisation steps, raster order; NULL where none are needed */
+  uint32_t rows; /* blocks; a stream that says otherwise is refused as an invalid argument */
+  uint32_t columns;
+} jpegrt_packed;
+
+/* Bytes that packing rows x columns blocks may need: dense int16 and the index. 0 if there are no
+ * blocks or more than 2^26, which the format cannot hold. */
+JPEGRT_API size_t jpegrt_packed_bound(uint32_t rows, uint32_t columns);
+
+/* Packs blocks, whose table may be NULL, into `packed`; `capacity` is at least the bound, and *size
+ * becomes the stream's. The same blocks give the same bytes on every machine. */
+JPEGRT_API jpegrt_status jpegrt_pack_blocks(const jpegrt_blocks* blocks, uint8_t* packed,
+                                            size_t capacity, size_t* size);
+
+/* The calls below take streams from anywhere: none reads or writes outside of what it was given,
+ * whatever the bytes. JPEGRT_ERR_DAMAGED: not a sound stream; JPEGRT_ERR_UNSUPPORTED: of another
+ * version of the format. An output is then unspecified. */
+
+/* Sets data, size, rows and columns of *packed from the stream's header, and table to NULL. The
+ * runs are not looked at. On an error *packed is unchanged. */
+JPEGRT_API jpegrt_status jpegrt_packed_read_header(const uint8_t* data, size_t size,
+                                                   jpegrt_packed* packed);
+
+/* Goes through the whole stream. One that passes can be decoded without any further check. */
+JPEGRT_API jpegrt_status jpegrt_packed_check(const jpegrt_packed* packed);
+
+/* Blocks, int16 (rows, columns, 64). */
+JPEGRT_API jpegrt_status jpegrt_blocks_from_packed(const jpegrt_packed* packed, int16_t* blocks);
+
+/* What the calls of the same names make of dense blocks, bit for bit. They need a table. */
+JPEGRT_API jpegrt_status jpegrt_spectrum_from_packed(const jpegrt_packed* packed, float scale,
+                                                     float* spectrum);
+JPEGRT_API jpegrt_status jpegrt_coefficient_plane_from_packed(const jpegrt_packed* packed,
+                                                              float scale, float* plane);
+JPEGRT_API jpegrt_status jpegrt_cells_from_packed(const jpegrt_packed* packed, uint32_t cell_width,
+                                                  uint32_t cell_height, float scale, float* cells);
+JPEGRT_API jpegrt_status jpegrt_samples_from_packed(const jpegrt_packed* packed, uint8_t* samples);
+
+/* As jpegrt_coefficients_read, but packs the blocks as they are decoded: image->component[c].blocks
+ * has no data, and packed[c] (room for JPEGRT_MAX_COMPONENTS) is that component's stream, with its
+ * table. The streams belong to the handle and are overwritten by its next read. */
+JPEGRT_API jpegrt_status jpegrt_coefficients_read_packed(jpegrt_coefficients* coefficients,
+                                                         const uint8_t* bytes, size_t size,
+                                                         const jpegrt_read_options* options,
+                                                         jpegrt_image* image,
+                                                         jpegrt_packed* packed);
+
 /* ---- Engine: what runs a network --------------------------------------------------------- */
 
-typedef enum jpegrt_dtype { JPEGRT_FLOAT32 = 0, JPEGRT_FLOAT16 = 1 } jpegrt_dtype;
-typedef enum jpegrt_device { JPEGRT_DEVICE_CPU = 0 } jpegrt_device;
+typedef enum jpegrt_dtype {
+  JPEGRT_FLOAT32 = 0,
+  JPEGRT_FLOAT16 = 1,
+  JPEGRT_UINT8 = 2,
+  JPEGRT_UINT16 = 3
+} jpegrt_dtype;
+typedef enum jpegrt_device { JPEGRT_DEVICE_CPU = 0, JPEGRT_DEVICE_CUDA = 1 } jpegrt_device;
 
 typedef struct jpegrt_tensor {
   const char* name; /* the graph's own name of this input or output */
@@ -259,10 +331,10 @@ typedef struct jpegrt_non_local_options {
  * guide, value, filtered: (images, channels, height, width), meant for the range [0, 1]; h,
  * float32, and keys: (images, 1, height, width). h may be NULL: options->h everywhere; keys may be
  * NULL: 1 everywhere. filtered overlaps none of the inputs. Sums are float32 or better for both
- * dtypes; the result does not depend on the number of threads. Needs 76 bytes a pixel and 100 bytes
- * a pixel of 18 rows (at least 4 KiB of them) for each thread; with window_px, a row counts as
- * window_px pixels longer, at most twice its length. Time grows with the product of queries and
- * keys. */
+ * dtypes; the result does not depend on the number of threads. Time grows with the product of
+ * queries and keys. Takes at most 48 * (width + 2) * (height + 3) bytes of memory, and 4096 * (width
+ * + 2) + 2^19 for each thread; with window_px, rows count as window_px longer, or twice as long if
+ * that is less. */
 JPEGRT_API jpegrt_status jpegrt_non_local(const jpegrt_non_local_options* options,
                                           const void* guide, const void* value, const float* h,
                                           const uint8_t* keys, void* filtered);
@@ -286,6 +358,95 @@ typedef struct jpegrt_blocking_edges_options {
  * height, width). */
 JPEGRT_API jpegrt_status jpegrt_find_blocking_edges(const jpegrt_blocking_edges_options* options,
                                                     const float* value, uint8_t* keys);
+
+/* ---- CUDA: the kernels on a GPU ----------------------------------------------------------- */
+
+/* The driver is opened when a handle is attached, never linked. Calls enqueue on the caller's
+ * stream (a CUstream or cudaStream_t; NULL is the default stream) and return: none waits for the
+ * device, and what they read on the host may be changed as soon as they return. Device memory is
+ * the caller's, and must stay as it is until the stream has got there. What is known before a
+ * launch to be wrong is refused; a kernel that fails later is the stream's error, as usual. */
+typedef struct jpegrt_cuda jpegrt_cuda;
+
+#define JPEGRT_CUDA_CURRENT_CONTEXT (-1)
+
+JPEGRT_API jpegrt_status jpegrt_cuda_create(jpegrt_cuda** out);
+/* The context that it was attached to must still be there. */
+JPEGRT_API void jpegrt_cuda_destroy(jpegrt_cuda* cuda);
+JPEGRT_API const char* jpegrt_cuda_message(const jpegrt_cuda* cuda);
+
+/* Loads the kernels into the primary context of a device, by its ordinal, or into the context that
+ * is the calling thread's current one. All later calls work in that context, from any thread. Opens
+ * libcuda.so.1, or the library that the environment variable JPEGRT_CUDA_DRIVER names. */
+JPEGRT_API jpegrt_status jpegrt_cuda_attach(jpegrt_cuda* cuda, int32_t device);
+
+typedef enum jpegrt_layout {
+  JPEGRT_LAYOUT_CELLS = 0,    /* as jpegrt_cells_from_blocks; float32 or float16 */
+  JPEGRT_LAYOUT_SPECTRUM = 1, /* as jpegrt_spectrum_from_blocks; float32 or float16 */
+  JPEGRT_LAYOUT_PLANE = 2,    /* as jpegrt_coefficient_plane_from_blocks; float32 or float16 */
+  JPEGRT_LAYOUT_SAMPLES = 3   /* as jpegrt_samples_from_blocks; uint8 */
+} jpegrt_layout;
+
+/* One component to unpack. Its planes may be part of something larger, such as one image of a batch
+ * or chroma behind luma: plane and pitch say where the next one and the next row of it begin. */
+typedef struct jpegrt_unpacking {
+  jpegrt_blocks
+      blocks; /* data on the device, 16-byte aligned, or NULL if packed; table on the host */
+  const void* packed; /* on the device, 4-byte aligned: a packed stream that was checked before */
+  void* out;          /* on the device */
+  uint64_t plane;     /* elements from one plane to the next */
+  uint32_t pitch;     /* elements from one row of a plane to the next */
+  uint32_t cell_width, cell_height; /* cells: samples, each 1, 2, 4 or 8; else 0 */
+  /* Cells: blocks that `out` has room for, at least rows and columns; what lies beyond those is
+   * filled with the nearest samples. 0 is as many as there are. */
+  uint32_t grid_rows, grid_columns;
+} jpegrt_unpacking;
+
+/* Unpacks all of them, of any sizes and tables; up to 102 in one launch. Cells, spectra and planes
+ * are multiplied by scale. Stores are of 16 bytes where out, plane and pitch are multiples of that
+ * and rows hold whole ones. float32 results and samples equal the CPU's bit for bit; float16 are
+ * those, rounded once. */
+JPEGRT_API jpegrt_status jpegrt_cuda_unpack(jpegrt_cuda* cuda, const jpegrt_unpacking* components,
+                                            size_t n_components, jpegrt_layout layout,
+                                            jpegrt_dtype dtype, float scale, void* stream);
+
+/* One image's full-resolution cells, as a network leaves them, and where its pixels go. */
+typedef struct jpegrt_cell_image {
+  const void* cells[3];   /* on the device: each component's first plane; grey has only the first */
+  uint64_t plane;         /* elements from one plane to the next */
+  uint32_t pitch;         /* elements from one row of a plane to the next */
+  uint32_t width, height; /* pixels */
+  jpegrt_colour colour;
+  void* pixels;        /* on the device: interleaved, one value for grey, else R G B */
+  uint64_t row_stride; /* bytes */
+} jpegrt_cell_image;
+
+/* Cells of cell_px x cell_px samples, float32 or float16, centred and multiplied by scale, become
+ * uint8 pixels as a session's restore makes them, or uint16 ones, where 257 is one level of 8 bits;
+ * rounded half up, clamped, NaN is 0. */
+JPEGRT_API jpegrt_status jpegrt_cuda_pixels_from_cells(jpegrt_cuda* cuda,
+                                                       const jpegrt_cell_image* images,
+                                                       size_t n_images, uint32_t cell_px,
+                                                       jpegrt_dtype cell_dtype, float scale,
+                                                       jpegrt_dtype pixel_dtype, void* stream);
+
+/* One image to decode plainly. */
+typedef struct jpegrt_decoding {
+  const jpegrt_image* image; /* on the host; its blocks' data as in jpegrt_unpacking */
+  const void* packed[JPEGRT_MAX_COMPONENTS]; /* of components whose blocks' data is NULL */
+  uint8_t* pixels;                           /* on the device: interleaved */
+  uint64_t row_stride;                       /* bytes */
+} jpegrt_decoding;
+
+/* Scratch memory that jpegrt_cuda_decode needs, at most 64 bytes a block and 16 a component. */
+JPEGRT_API uint64_t jpegrt_cuda_decode_scratch_bytes(const jpegrt_decoding* decodings,
+                                                     size_t n_decodings);
+
+/* A plain decoder: the pixels equal those of libjpeg and of a session without a model. `scratch`
+ * is on the device, 16-byte aligned, or NULL: that much is then taken from the device's
+ * stream-ordered pool and given back to it on the stream. */
+JPEGRT_API jpegrt_status jpegrt_cuda_decode(jpegrt_cuda* cuda, const jpegrt_decoding* decodings,
+                                            size_t n_decodings, void* scratch, void* stream);
 
 #ifdef __cplusplus
 }

@@ -38,6 +38,36 @@ static void test_blocks(void) {
   EXPECT(samples[0] == 132 && samples[63] == 132);
 }
 
+static void test_packed(void) {
+  int16_t coefficients[64] = {8, -300}, unpacked[64];
+  uint16_t table[64] = {4, 1};
+  uint8_t stream[512];
+  float plane[64], dense[64];
+  size_t size = 0;
+  jpegrt_blocks blocks;
+  jpegrt_packed packed;
+  blocks.data = coefficients;
+  blocks.table = table;
+  blocks.rows = blocks.columns = blocks.stride = 1;
+  EXPECT(jpegrt_packed_bound(1, 1) <= sizeof stream);
+  EXPECT(jpegrt_pack_blocks(&blocks, stream, 8, &size) == JPEGRT_ERR_INVALID_ARGUMENT);
+  EXPECT(jpegrt_pack_blocks(&blocks, stream, sizeof stream, &size) == JPEGRT_OK);
+  EXPECT(size == 48);
+  EXPECT(jpegrt_packed_read_header(stream, size - 1, &packed) == JPEGRT_ERR_DAMAGED);
+  EXPECT(jpegrt_packed_read_header(stream, size, &packed) == JPEGRT_OK);
+  EXPECT(packed.rows == 1 && packed.columns == 1 && packed.table == NULL);
+  EXPECT(jpegrt_packed_check(&packed) == JPEGRT_OK);
+  EXPECT(jpegrt_blocks_from_packed(&packed, unpacked) == JPEGRT_OK);
+  EXPECT(memcmp(unpacked, coefficients, sizeof unpacked) == 0);
+  EXPECT(jpegrt_cells_from_packed(&packed, 1, 1, 1, plane) == JPEGRT_ERR_INVALID_ARGUMENT);
+  packed.table = table;
+  EXPECT(jpegrt_cells_from_packed(&packed, 1, 1, 1, plane) == JPEGRT_OK);
+  EXPECT(jpegrt_cells_from_blocks(&blocks, 1, 1, 1, dense) == JPEGRT_OK);
+  EXPECT(memcmp(plane, dense, sizeof plane) == 0);
+  EXPECT(jpegrt_project_cells(&blocks, 1, 1, 1, -1, plane, plane) == JPEGRT_ERR_INVALID_ARGUMENT);
+  EXPECT(jpegrt_project_cells(&blocks, 1, 1, 1, 0, plane, plane) == JPEGRT_OK);
+}
+
 static void test_coefficients(void) {
   jpegrt_coefficients* coefficients;
   jpegrt_image image;
@@ -83,6 +113,7 @@ int main(void) {
          JPEGRT_VERSION_MAJOR * 1000000 + JPEGRT_VERSION_MINOR * 1000 + JPEGRT_VERSION_PATCH);
   EXPECT(strncmp(jpegrt_libjpeg_version(), "libjpeg", 7) == 0);
   test_blocks();
+  test_packed();
   test_coefficients();
   test_session();
   return failures != 0;

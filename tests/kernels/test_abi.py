@@ -18,6 +18,7 @@ STRUCT = re.compile(r"typedef struct (jpegrt_\w+) \{(.*?)\} \1;", re.DOTALL)
 ENUM = re.compile(r"typedef enum (jpegrt_\w+) \{(.*?)\} \1;", re.DOTALL)
 
 SCALARS = {
+    "int32_t": ct.c_int32,
     "uint32_t": ct.c_uint32,
     "uint64_t": ct.c_uint64,
     "int64_t": ct.c_int64,
@@ -114,7 +115,7 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 
 def test_structs_match_header(layout: dict[str, int]) -> None:
     bodies = dict(STRUCT.findall(HEADER))
-    assert len(bodies) == HEADER.count("typedef struct") - 2  # two are opaque handles
+    assert len(bodies) == HEADER.count("typedef struct") - 3  # three are opaque handles
     for name, structure in structs().items():
         c_types = fields(bodies[name])
         assert [field[0] for field in structure._fields_] == list(c_types), name
@@ -133,6 +134,9 @@ def test_structs_match_header(layout: dict[str, int]) -> None:
         ("jpegrt_status", r"JPEGRT_(?:ERR_)?", Status),
         ("jpegrt_colour", r"JPEGRT_COLOUR_", Colour),
         ("jpegrt_coding", r"JPEGRT_CODING_", Coding),
+        ("jpegrt_dtype", r"JPEGRT_", _native.Dtype),
+        ("jpegrt_device", r"JPEGRT_DEVICE_", _native.Device),
+        ("jpegrt_layout", r"JPEGRT_LAYOUT_", _native.Layout),
     ],
 )
 def test_enums_match_header(c_name: str, prefix: str, python: type[IntEnum]) -> None:

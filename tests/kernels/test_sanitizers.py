@@ -1,4 +1,4 @@
-"""The native core under sanitizers: mutated files for a while, sessions in several threads."""
+"""The native core under sanitizers: mutated files and packed streams for a while, sessions in several threads."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def run(*command: str | Path) -> str:
 
 def build(folder: Path, sanitizers: str) -> None:
     cmake = build_tool("cmake")
-    options = (f"-DJPEGRT_SANITIZE={sanitizers}", "-DJPEGRT_TESTS=ON")
+    options = (f"-DJPEGRT_SANITIZE={sanitizers}", "-DJPEGRT_TESTS=ON", "-DJPEGRT_CUDA=OFF")
     run(cmake, "-S", ROOT, "-B", folder, *options, "-DCMAKE_BUILD_TYPE=RelWithDebInfo")
     run(cmake, "--build", folder, "--parallel", "2")
 
@@ -56,5 +56,9 @@ def test_mutated_files(
     build(tmp_path, sanitizers)
     run(tmp_path / "smoke_c")
     run(tmp_path / "non_local_c")
-    output = run(tmp_path / "replay_session", str(seconds), str(threads), *corpus)
-    assert int(output.split()[0]) > 100
+    for target in ("session", "coefficients"):
+        output = run(tmp_path / f"replay_{target}", str(seconds), str(threads), *corpus)
+        assert int(output.split()[0]) > 100
+    attacks = sorted((ROOT / "tests/fuzz/corpus/packed").iterdir())
+    output = run(tmp_path / "replay_packed", str(seconds), str(threads), *attacks)
+    assert int(output.split()[0]) > 1000

@@ -32,6 +32,27 @@ class Status(IntEnum):
     TOO_LARGE = 6
     ENGINE = 7
     INTERNAL = 8
+    NO_DEVICE = 10
+    CUDA = 11
+
+
+class Dtype(IntEnum):
+    FLOAT32 = 0
+    FLOAT16 = 1
+    UINT8 = 2
+    UINT16 = 3
+
+
+class Device(IntEnum):
+    CPU = 0
+    CUDA = 1
+
+
+class Layout(IntEnum):
+    CELLS = 0
+    SPECTRUM = 1
+    PLANE = 2
+    SAMPLES = 3
 
 
 class Blocks(ct.Structure):
@@ -41,6 +62,16 @@ class Blocks(ct.Structure):
         ("rows", ct.c_uint32),
         ("columns", ct.c_uint32),
         ("stride", ct.c_uint32),
+    )
+
+
+class Packed(ct.Structure):
+    _fields_ = (
+        ("data", ct.c_void_p),
+        ("size", ct.c_size_t),
+        ("table", ct.c_void_p),
+        ("rows", ct.c_uint32),
+        ("columns", ct.c_uint32),
     )
 
 
@@ -175,10 +206,47 @@ class BlockingEdgesOptions(ct.Structure):
     )
 
 
+class Unpacking(ct.Structure):
+    _fields_ = (
+        ("blocks", Blocks),
+        ("packed", ct.c_void_p),
+        ("out", ct.c_void_p),
+        ("plane", ct.c_uint64),
+        ("pitch", ct.c_uint32),
+        ("cell_width", ct.c_uint32),
+        ("cell_height", ct.c_uint32),
+        ("grid_rows", ct.c_uint32),
+        ("grid_columns", ct.c_uint32),
+    )
+
+
+class CellImage(ct.Structure):
+    _fields_ = (
+        ("cells", ct.c_void_p * 3),
+        ("plane", ct.c_uint64),
+        ("pitch", ct.c_uint32),
+        ("width", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("colour", ct.c_int),
+        ("pixels", ct.c_void_p),
+        ("row_stride", ct.c_uint64),
+    )
+
+
+class Decoding(ct.Structure):
+    _fields_ = (
+        ("image", ct.POINTER(Image)),
+        ("packed", ct.c_void_p * MAX_COMPONENTS),
+        ("pixels", ct.c_void_p),
+        ("row_stride", ct.c_uint64),
+    )
+
+
 _HANDLE = ct.c_void_p
 _HANDLE_OUT = ct.POINTER(ct.c_void_p)
 _BLOCKS = ct.POINTER(Blocks)
 _IMAGE_OUT = ct.POINTER(Image)
+_PACKED = ct.POINTER(Packed)
 
 # name -> (result, parameters), in the order of jpegrt.h; tests/kernels/test_abi.py compares the two.
 PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
@@ -191,6 +259,10 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         [_BLOCKS, ct.c_uint32, ct.c_uint32, ct.c_float, ct.c_void_p],
     ),
     "jpegrt_samples_from_blocks": (ct.c_int, [_BLOCKS, ct.c_void_p]),
+    "jpegrt_project_cells": (
+        ct.c_int,
+        [_BLOCKS, ct.c_uint32, ct.c_uint32, ct.c_float, ct.c_float, ct.c_void_p, ct.c_void_p],
+    ),
     "jpegrt_coefficients_create": (ct.c_int, [_HANDLE_OUT]),
     "jpegrt_coefficients_destroy": (None, [_HANDLE]),
     "jpegrt_coefficients_message": (ct.c_char_p, [_HANDLE]),
@@ -201,6 +273,22 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_coefficients_read": (
         ct.c_int,
         [_HANDLE, ct.c_char_p, ct.c_size_t, ct.POINTER(ReadOptions), _IMAGE_OUT],
+    ),
+    "jpegrt_packed_bound": (ct.c_size_t, [ct.c_uint32, ct.c_uint32]),
+    "jpegrt_pack_blocks": (ct.c_int, [_BLOCKS, ct.c_void_p, ct.c_size_t, ct.c_void_p]),
+    "jpegrt_packed_read_header": (ct.c_int, [ct.c_void_p, ct.c_size_t, _PACKED]),
+    "jpegrt_packed_check": (ct.c_int, [_PACKED]),
+    "jpegrt_blocks_from_packed": (ct.c_int, [_PACKED, ct.c_void_p]),
+    "jpegrt_spectrum_from_packed": (ct.c_int, [_PACKED, ct.c_float, ct.c_void_p]),
+    "jpegrt_coefficient_plane_from_packed": (ct.c_int, [_PACKED, ct.c_float, ct.c_void_p]),
+    "jpegrt_cells_from_packed": (
+        ct.c_int,
+        [_PACKED, ct.c_uint32, ct.c_uint32, ct.c_float, ct.c_void_p],
+    ),
+    "jpegrt_samples_from_packed": (ct.c_int, [_PACKED, ct.c_void_p]),
+    "jpegrt_coefficients_read_packed": (
+        ct.c_int,
+        [_HANDLE, ct.c_char_p, ct.c_size_t, ct.POINTER(ReadOptions), _IMAGE_OUT, _PACKED],
     ),
     "jpegrt_session_create": (
         ct.c_int,
@@ -218,6 +306,40 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_find_blocking_edges": (
         ct.c_int,
         [ct.POINTER(BlockingEdgesOptions), ct.c_void_p, ct.c_void_p],
+    ),
+    "jpegrt_cuda_create": (ct.c_int, [_HANDLE_OUT]),
+    "jpegrt_cuda_destroy": (None, [_HANDLE]),
+    "jpegrt_cuda_message": (ct.c_char_p, [_HANDLE]),
+    "jpegrt_cuda_attach": (ct.c_int, [_HANDLE, ct.c_int32]),
+    "jpegrt_cuda_unpack": (
+        ct.c_int,
+        [
+            _HANDLE,
+            ct.POINTER(Unpacking),
+            ct.c_size_t,
+            ct.c_int,
+            ct.c_int,
+            ct.c_float,
+            ct.c_void_p,
+        ],
+    ),
+    "jpegrt_cuda_pixels_from_cells": (
+        ct.c_int,
+        [
+            _HANDLE,
+            ct.POINTER(CellImage),
+            ct.c_size_t,
+            ct.c_uint32,
+            ct.c_int,
+            ct.c_float,
+            ct.c_int,
+            ct.c_void_p,
+        ],
+    ),
+    "jpegrt_cuda_decode_scratch_bytes": (ct.c_uint64, [ct.POINTER(Decoding), ct.c_size_t]),
+    "jpegrt_cuda_decode": (
+        ct.c_int,
+        [_HANDLE, ct.POINTER(Decoding), ct.c_size_t, ct.c_void_p, ct.c_void_p],
     ),
 }
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jpegrt.kernels import _native
-from jpegrt.kernels._native import check, lib, pointer
+from jpegrt.kernels._native import Dtype, check, lib, pointer
 
 Sample = TypeVar("Sample", np.float32, np.float16)
 
-_DTYPES = {np.dtype(np.float32): 0, np.dtype(np.float16): 1}
+_DTYPES = {np.dtype(np.float32): Dtype.FLOAT32, np.dtype(np.float16): Dtype.FLOAT16}
 _MAX_SIDE = 65535
 _MAX_PIXELS = 1 << 24
 _MAX_THREADS = 1024

@@ -59,6 +59,71 @@ def samples_from_blocks(blocks: Blocks, table: Table) -> NDArray[np.uint8]:
     return np.clip(level, 0, 255).astype(np.uint8)
 
 
+def blocks_of(plane: Array) -> Array:
+    """Cuts the plane (8 rows, 8 columns) into (rows, columns, 8, 8)."""
+    rows, columns = plane.shape[0] // 8, plane.shape[1] // 8
+    return plane.reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3)
+
+
+def projected_plane(
+    blocks: Blocks, table: Table, plane: Array, slack: float = 0.0, scale: float = 1.0
+) -> Array:
+    """Of centred samples times scale, (8 rows, 8 columns), those with the nearest coefficients
+    that are within 1/2 + slack steps of the file's."""
+    basis = dct_basis()
+    low = (blocks.astype(np.float64) - 0.5 - slack) * table * scale
+    high = (blocks.astype(np.float64) + 0.5 + slack) * table * scale
+    coefficients = np.clip(basis @ blocks_of(plane) @ basis.T, low, high)
+    return plane_of(basis.T @ coefficients @ basis)
+
+
+# Raster index (8 v + u) of each zigzag position (T.81, figure A.6): along the anti-diagonals, in
+# turn downwards and upwards.
+ZIGZAG = np.array(
+    sorted(range(64), key=lambda k: (k // 8 + k % 8, k // 8 if (k // 8 + k % 8) % 2 else k % 8))
+)
+
+RUN_BLOCKS = 32
+
+
+def blocks_from_packed(packed: bytes) -> Blocks:
+    """(rows, columns, 8, 8): decodes a sound packed stream as kernels/README.md describes it."""
+    rows, columns = (int(n) for n in np.frombuffer(packed, "<u4", 2, 8))
+    count = rows * columns
+    runs = -(-count // RUN_BLOCKS)
+    offsets = np.frombuffer(packed, "<u4", runs + 1, 32).astype(np.int64) * 4 + 36 + 4 * runs
+    blocks = np.zeros((count, 64), np.int16)
+    for run in range(runs):
+        first = run * RUN_BLOCKS
+        blocks[first : first + RUN_BLOCKS] = _run_from_packed(
+            packed[offsets[run] : offsets[run + 1]], min(RUN_BLOCKS, count - first)
+        )
+    return blocks.reshape(rows, columns, 8, 8)
+
+
+def _run_from_packed(run: bytes, n: int) -> NDArray[np.int16]:
+    """(n, 64) in raster order."""
+    if len(run) == 128 * n:
+        return np.frombuffer(run, "<i2").astype(np.int16).reshape(n, 64)
+    data = np.frombuffer(run, np.uint8)
+    named = np.unpackbits(data[:n, None], axis=1, bitorder="little").astype(bool)  # (n, 8)
+    n_masks = int(named.sum())
+    masks = np.zeros((n, 8), np.uint8)
+    masks[named] = data[n : n + n_masks]
+    present = np.unpackbits(masks[:, :, None], axis=2, bitorder="little").reshape(n, 64) != 0
+    n_values = int(present.sum())
+    end_of_values = n + n_masks + n_values
+    values = data[n + n_masks : end_of_values].view(np.int8).astype(np.int16)
+    escaped = values == -128
+    values[escaped] = np.frombuffer(run, "<i2", int(escaped.sum()), end_of_values)
+    zigzag = np.zeros((n, 64), np.int16)
+    zigzag[present] = values
+    zigzag[:, 0] = np.cumsum(zigzag[:, 0], dtype=np.int16)
+    raster = np.zeros_like(zigzag)
+    raster[:, ZIGZAG] = zigzag
+    return raster
+
+
 def patches_of(image: Array) -> Array:
     """(channels, H, W) -> (channels, 9, H * W): the 3x3 patch around each pixel, border replicated."""
     channels, height, width = image.shape
