@@ -332,7 +332,8 @@ typedef struct jpegrt_non_local_options {
  * float32, and keys: (images, 1, height, width). h may be NULL: options->h everywhere; keys may be
  * NULL: 1 everywhere. filtered overlaps none of the inputs. Sums are float32 or better for both
  * dtypes; the result does not depend on the number of threads. Time grows with the product of
- * queries and keys. Takes at most 48 * (width + 2) * (height + 3) bytes of memory, and 4096 * (width
+ * queries and keys. Takes at most 48 * (width + 2) * (height + 3) bytes of memory, and 4096 *
+ * (width
  * + 2) + 2^19 for each thread; with window_px, rows count as window_px longer, or twice as long if
  * that is less. */
 JPEGRT_API jpegrt_status jpegrt_non_local(const jpegrt_non_local_options* options,
@@ -447,6 +448,18 @@ JPEGRT_API uint64_t jpegrt_cuda_decode_scratch_bytes(const jpegrt_decoding* deco
  * stream-ordered pool and given back to it on the stream. */
 JPEGRT_API jpegrt_status jpegrt_cuda_decode(jpegrt_cuda* cuda, const jpegrt_decoding* decodings,
                                             size_t n_decodings, void* scratch, void* stream);
+
+/* Scratch memory that jpegrt_cuda_non_local needs: 36 bytes a sample. 0 if it refuses the options.
+ */
+JPEGRT_API uint64_t jpegrt_cuda_non_local_scratch_bytes(const jpegrt_non_local_options* options);
+
+/* As jpegrt_non_local, on arrays on the device, but for `threads`, which is not looked at.
+ * `scratch` as in jpegrt_cuda_decode. */
+JPEGRT_API jpegrt_status jpegrt_cuda_non_local(jpegrt_cuda* cuda,
+                                               const jpegrt_non_local_options* options,
+                                               const void* guide, const void* value, const float* h,
+                                               const uint8_t* keys, void* filtered, void* scratch,
+                                               void* stream);
 
 #ifdef __cplusplus
 }

@@ -341,6 +341,11 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         ct.c_int,
         [_HANDLE, ct.POINTER(Decoding), ct.c_size_t, ct.c_void_p, ct.c_void_p],
     ),
+    "jpegrt_cuda_non_local_scratch_bytes": (ct.c_uint64, [ct.POINTER(NonLocalOptions)]),
+    "jpegrt_cuda_non_local": (
+        ct.c_int,
+        [_HANDLE, ct.POINTER(NonLocalOptions), *[ct.c_void_p] * 7],
+    ),
 }
 
 
