@@ -1,11 +1,12 @@
-"""Times the non-local operator on the CPU against PyTorch on the same attention.
+"""Times the non-local operator against PyTorch on the same attention.
 
-In interleaved rounds, on the same threads: jpegrt's operator, images in and out; PyTorch's
-`scaled_dot_product_attention` alone, on patches padded to 32 numbers that were laid out beforehand;
-and the unfused expression, softmax(q k^T) v, alone. "non-local again" is a control: its ratio has
-to be 1. The three have to agree before they are timed. Two images: uniform noise with every key,
-and a crop of a JPEG without the keys at its blocking edges. --large measures 512x512 pixels once.
-Prints a table; --json writes the figures with the machine they were measured on.
+In interleaved rounds, on the same threads or the same GPU: jpegrt's operator, images in and out;
+PyTorch's `scaled_dot_product_attention` alone, on patches padded to 32 numbers that were laid out
+beforehand; and the unfused expression, softmax(q k^T) v, alone. "non-local again" is a control: its
+ratio has to be 1. The answers are compared before they are timed. Two images: uniform noise with
+every key, and a crop of a JPEG without the keys at its blocking edges. --device cuda does so in
+float32 and float16; with --dry-run, all of it but what needs the device. --large measures 512x512
+pixels once, on the CPU. Prints a table; --json writes the figures and what they were measured on.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from PIL import Image
 from torch.nn.functional import scaled_dot_product_attention
 
 from jpegrt.kernels import find_blocking_edges, non_local, reference
+from jpegrt.kernels.cuda import CURRENT_CONTEXT, Cuda, non_local_scratch_bytes
 
 EXAMPLE = Path(__file__).parent / "example/example.jpg"
 HEAD = 32
@@ -34,7 +37,9 @@ Floats = NDArray[np.float32]
 Keys = NDArray[np.uint8]
 
 
-def attention_operands(value: Floats, h: float, keys: Keys) -> tuple[torch.Tensor, ...]:
+def attention_operands(
+    value: Floats, h: float, keys: Keys
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """q, k, v (1, 1, N, 32) whose unscaled attention is the operator with value as its guide."""
     patches = reference.patches_of(value[0].astype(np.float64)).reshape(27, -1).T
     centred = patches - patches.mean(0)
@@ -45,7 +50,11 @@ def attention_operands(value: Floats, h: float, keys: Keys) -> tuple[torch.Tenso
     query = np.hstack([2 * inverse * centred, -inverse * ones, ones, padding])
     key = np.hstack([centred, (centred**2).sum(1, keepdims=True), bias, padding])
     values = np.hstack([patches, np.zeros((len(patches), HEAD - 27))])
-    return tuple(torch.from_numpy(a.astype(np.float32))[None, None] for a in (query, key, values))
+
+    def tensor(array: NDArray[np.float64]) -> torch.Tensor:
+        return torch.from_numpy(array.astype(np.float32))[None, None]
+
+    return tensor(query), tensor(key), tensor(values)
 
 
 def unfused(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -87,70 +96,139 @@ def measure_once(side: int, window_px: int, threads: int) -> dict[str, object]:
     return {"side": side, "window_px": window_px, "seconds": seconds, "extra_mib": extra_mib}
 
 
+@dataclass(frozen=True)
+class Case:
+    """An image to filter by itself."""
+
+    name: str
+    value: Floats
+    h: float
+    keys: Keys
+
+    def variants_on_cpu(self, threads: int) -> dict[str, Callable[[], object]]:
+        ours = partial(non_local, self.value, self.value, self.h, self.keys, threads=threads)
+        query, key, value = attention_operands(self.value, self.h, self.keys)
+        fused = partial(scaled_dot_product_attention, query, key, value, scale=1.0)
+        plain = partial(unfused, query, key, value)
+        for run in (fused, plain):  # the operands' products cancel, hence the tolerance
+            np.testing.assert_allclose(image_of(run(), self.value.shape[2]), ours(), atol=1e-3)
+        return named(ours, fused, plain)
+
+    def variants_on_gpu(self, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+        """Each waits for the GPU when it is done."""
+        value = torch.from_numpy(self.value).to("cuda", dtype)
+        keys = torch.from_numpy(self.keys).cuda()
+        filtered = torch.empty_like(value)
+        scratch = torch.empty(non_local_scratch_bytes(value), dtype=torch.uint8, device="cuda")
+        operands = attention_operands(self.value, self.h, self.keys)
+        query, key, values = (operand.to("cuda", dtype) for operand in operands)
+        stream = torch.cuda.current_stream()
+        kernels = Cuda(CURRENT_CONTEXT)
+
+        def waiting(run: Callable[[], object]) -> Callable[[], object]:
+            def run_and_wait() -> None:
+                run()
+                stream.synchronize()
+
+            return run_and_wait
+
+        ours = waiting(
+            lambda: kernels.non_local(
+                value, value, self.h, filtered, keys, scratch=scratch, stream=stream
+            )
+        )
+        ours()
+        expected = non_local(self.value, self.value, self.h, self.keys)
+        tolerance = 1e-5 if dtype == torch.float32 else 2e-3
+        if dtype == torch.float16:
+            halves = self.value.astype(np.float16)
+            expected = non_local(halves, halves, self.h, self.keys).astype(np.float32)
+        np.testing.assert_allclose(filtered.float().cpu().numpy(), expected, atol=tolerance)
+        return named(
+            ours,
+            waiting(lambda: scaled_dot_product_attention(query, key, values, scale=1.0)),
+            waiting(lambda: unfused(query, key, values)),
+        )
+
+
+def named(
+    ours: Callable[[], object], fused: Callable[[], object], plain: Callable[[], object]
+) -> dict[str, Callable[[], object]]:
+    return {
+        "non-local": ours,
+        "non-local again": ours,
+        "scaled_dot_product_attention": fused,
+        "unfused": plain,
+    }
+
+
+def cases(side: int, h: float) -> list[Case]:
+    noise = np.random.default_rng(0).random((1, 3, side, side), np.float32)
+    photograph = crop(side)
+    return [
+        Case("noise", noise, h, np.ones((1, 1, side, side), np.uint8)),
+        Case("JPEG", photograph, h, find_blocking_edges(photograph)),
+    ]
+
+
+def report(
+    name: str, variants: dict[str, Callable[[], object]], rounds: int, with_memory: bool
+) -> dict[str, object]:
+    extra = {label: peak_extra_mib(run) for label, run in variants.items()} if with_memory else {}
+    print(name)
+    figures: dict[str, object] = {"case": name}
+    for label, summary in summarise(measure(variants, rounds, seconds=0.0)).items():
+        low, high = summary.ratio_95
+        memory = f"  {extra[label]:7.1f} MiB extra" if with_memory else ""
+        print(
+            f"  {label:30} {summary.median_ms:8.2f} ms  {summary.ratio:5.2f} x "
+            f"({low:.2f} to {high:.2f}){memory}"
+        )
+        figures[label] = summary.to_json() | ({"extra_mib": extra[label]} if with_memory else {})
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=128, help="pixels, at most 384")
     parser.add_argument("--h", type=float, default=0.3)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--dry-run", action="store_true", help="for --device cuda")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    side, threads = arguments.side, arguments.threads
+    threads, rounds = arguments.threads, arguments.rounds
 
     torch.set_num_threads(threads)
-    noise = np.random.default_rng(0).random((1, 3, side, side), np.float32)
-    photograph = crop(side)
-    reports = []
-    for name, value, keys in (
-        ("noise", noise, np.ones((1, 1, side, side), np.uint8)),
-        ("JPEG", photograph, find_blocking_edges(photograph)),
-    ):
-        ours = partial(non_local, value, value, arguments.h, keys, threads=threads)
-        operands = attention_operands(value, arguments.h, keys)
-        fused = partial(scaled_dot_product_attention, *operands, scale=1.0)
-        with torch.inference_mode():
-            # The answers first; the operands' products cancel, hence the tolerance.
-            for run in (fused, partial(unfused, *operands)):
-                np.testing.assert_allclose(image_of(run(), side), ours(), atol=1e-3)
-            variants: dict[str, Callable[[], object]] = {
-                "non-local": ours,
-                "non-local again": ours,
-                "scaled_dot_product_attention": fused,
-                "unfused": partial(unfused, *operands),
-            }
-            extra = {label: peak_extra_mib(run) for label, run in variants.items()}
-            summaries = summarise(measure(variants, arguments.rounds, seconds=0.0))
-        print(f"{name}, {side}x{side} RGB, {threads} threads, {keys.mean():.0%} of the keys")
-        for label, summary in summaries.items():
-            low, high = summary.ratio_95
-            print(
-                f"  {label:30} {summary.median_ms:8.1f} ms  {summary.ratio:5.2f} x "
-                f"({low:.2f} to {high:.2f})  {extra[label]:7.1f} MiB extra"
-            )
-        reports.append(
-            {
-                "image": name,
-                "keys": float(keys.mean()),
-                **{
-                    label: {**summary.to_json(), "extra_mib": extra[label]}
-                    for label, summary in summaries.items()
-                },
-            }
-        )
-    large = (
-        [measure_once(512, window_px, threads) for window_px in (16, 0)] if arguments.large else []
-    )
+    device = platform.machine()
+    reports: list[dict[str, object]] = []
+    with torch.inference_mode():
+        for case in cases(arguments.side, arguments.h):
+            label = f"{case.name}, {arguments.side}x{arguments.side}, {case.keys.mean():.0%} keys"
+            if arguments.device == "cpu":
+                label += f", {threads} threads"
+                reports.append(report(label, case.variants_on_cpu(threads), rounds, True))
+            elif arguments.dry_run:
+                case.variants_on_cpu(threads)
+                print(f"{label}: float32 and float16 would be run on a GPU")
+            else:
+                device = torch.cuda.get_device_name()
+                for dtype in (torch.float32, torch.float16):
+                    variants = case.variants_on_gpu(dtype)
+                    reports.append(report(f"{label}, {dtype}", variants, rounds, False))
+    large = [measure_once(512, window_px, threads) for window_px in (16, 0) if arguments.large]
     if arguments.json:
         description = {
-            "side": side,
+            "side": arguments.side,
             "h": arguments.h,
             "threads": threads,
-            "machine": platform.machine(),
+            "device": device,
             "cores": os.cpu_count(),
             "python": sys.version.split()[0],
             "torch": torch.__version__,
-            "images": reports,
+            "cases": reports,
             "large": large,
         }
         arguments.json.write_text(json.dumps(description, indent=1) + "\n")

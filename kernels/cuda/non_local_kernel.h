@@ -349,20 +349,27 @@ JPEGRT_SHARED void Attend(const NonLocalView<Sample>& view, const NonLocalTile& 
       }
       threshold[row] = static_cast<float>(own.base[row]) + kNegligible;
     }
+    uint32_t inexact = 0;  // a bit for each value
     JPEGRT_UNROLL
-    for (uint32_t column_tile = 0; column_tile < kKeyTiles; ++column_tile) {
+    for (uint32_t value = 0; value < 4 * kKeyTiles; ++value) {
+      const NonLocalPair pair(thread, value / 4, value % 4);
+      float& logit = own.logits[value / 4].values[value % 4];
+      const float error = LogitError<Sample>(tile, pair);
+      if (!(logit + error > threshold[value % 4 / 2]))
+        logit = kNone;
+      else if (error > Precision<Sample>::kLogitTolerance)
+        inexact |= 1u << value;
+      else  // it is small, or its error would not be
+        logit -= static_cast<float>(own.base[value % 4 / 2]);
+    }
+    for (; inexact; inexact &= inexact - 1) {  // lanes go on to their next one together
+      const uint32_t value = LowestBit(inexact);
+      const NonLocalPair pair(thread, value / 4, value % 4);
+      const double base = value % 4 / 2 ? own.base[1] : own.base[0];
+      const float exact = ExactLogit(tile, pair, view.features, base);
       JPEGRT_UNROLL
-      for (uint32_t i = 0; i < 4; ++i) {
-        const NonLocalPair pair(thread, column_tile, i);
-        float& logit = own.logits[column_tile].values[i];
-        const float error = LogitError<Sample>(tile, pair);
-        if (!(logit + error > threshold[i / 2]))
-          logit = kNone;
-        else if (error > Precision<Sample>::kLogitTolerance)
-          logit = ExactLogit(tile, pair, view.features, own.base[i / 2]);
-        else  // it is small, or its error would not be
-          logit -= static_cast<float>(own.base[i / 2]);
-      }
+      for (uint32_t other = 0; other < 4 * kKeyTiles; ++other)
+        if (other == value) own.logits[other / 4].values[other % 4] = exact;
     }
   });
   phases.Warp([&](uint32_t thread) {

@@ -29,6 +29,14 @@ class Registers {
 #endif
 };
 
+JPEGRT_SHARED uint32_t LowestBit(uint32_t bits) {
+#if defined(__CUDACC__)
+  return static_cast<uint32_t>(__ffs(static_cast<int>(bits))) - 1;
+#else
+  return static_cast<uint32_t>(__builtin_ctz(bits));
+#endif
+}
+
 // The largest of `value(thread)` among the four lanes that hold one row of an accumulator. In a
 // phase in which no lane changes what `value` reads.
 template <typename Value>

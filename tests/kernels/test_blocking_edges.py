@@ -31,7 +31,7 @@ grids = st.tuples(st.integers(0, 7), st.integers(0, 7))
 def test_equals_definition(
     samples: NDArray[np.uint8], grid: tuple[int, int], ratio: float, least_step: float
 ) -> None:
-    value = samples.astype(np.float32) / 64
+    value = (samples / 64).astype(np.float32)
     expected = reference.find_blocking_edges(value, grid, ratio, least_step)
     keys = find_blocking_edges(value, grid, ratio=ratio, least_step=least_step)
     np.testing.assert_array_equal(keys, expected)

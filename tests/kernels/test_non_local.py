@@ -300,10 +300,10 @@ def test_wrong_arrays_are_refused(guide: Floats, value: Floats, h: Floats, keys:
         non_local(guide, value, h, keys)
 
 
-@pytest.mark.parametrize("arguments", [{"threads": -1}, {"threads": 1025}, {"window_px": -1}])
-def test_wrong_numbers_are_refused(arguments: dict[str, int]) -> None:
+@pytest.mark.parametrize(("threads", "window_px"), [(-1, 0), (1025, 0), (0, -1), (0, 1 << 32)])
+def test_wrong_numbers_are_refused(threads: int, window_px: int) -> None:
     with pytest.raises(ValueError, match="need "):
-        non_local(GOOD, GOOD, 0.1, **arguments)
+        non_local(GOOD, GOOD, 0.1, threads=threads, window_px=window_px)
 
 
 @pytest.mark.parametrize(
