@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../shared/half.h"
+#include "non_local_query.h"
 #include "non_local_tile.h"
 #include "thread_pool.h"
 
@@ -17,8 +18,8 @@ constexpr double kLeastSquaredH = 1e-6;
 
 // Distances in float are exact to 6e-7 of themselves, so logits are wrong by that part of them: not
 // by more than 4e-6 in the pairs that matter as long as the largest logit is above this (in bits).
-// It is 0 unless the query's own key is masked. Below, the tile is computed again in double.
-constexpr double kLeastMaxLogitInFloat = -8 * kLog2E;
+// It is 0 unless the query's own key is masked. Queries below are filtered one by one, in double.
+constexpr float kLeastMaxLogitInFloat = static_cast<float>(-8 * kLog2E);
 
 constexpr ptrdiff_t kTileRows = 16;     // a tile's halo is 2 rows in all, computed twice
 constexpr ptrdiff_t kLeastTile = 2048;  // positions
@@ -37,6 +38,7 @@ class Plane {
   Plane(ptrdiff_t positions, ptrdiff_t slack, T fill)
       : memory_(static_cast<size_t>(positions + 2 * slack), fill), slack_(slack) {}
   T* origin() { return memory_.data() + slack_; }
+  const T* origin() const { return memory_.data() + slack_; }
 
  private:
   std::vector<T> memory_;
@@ -58,15 +60,17 @@ class NonLocalImage {
   template <typename Sample>
   void StoreTile(ptrdiff_t begin, ptrdiff_t end, const std::vector<double>& totals,
                  Sample* filtered) const;
-  bool NeedsDouble(ptrdiff_t begin, ptrdiff_t end) const;
+  void FilterFarQueries(ThreadPool* threads);
+  // The positions of a query's window.
+  void FindRows(ptrdiff_t m, std::vector<ShiftRun>* rows) const;
 
-  ptrdiff_t width_, height_, pitch_, positions_, slack_, tile_;
+  ptrdiff_t width_, height_, pitch_, positions_, slack_, tile_, window_px_;
   float constant_h_;
   std::vector<ShiftRun> shifts_;
   std::vector<Plane<float>> guide_, value_;
-  Plane<float> key_bias_, logit_scale_, inverse_sum_;
-  Plane<double> max_logit_;
-  Plane<uint8_t> is_lone_;
+  Plane<float> key_bias_, logit_scale_, inverse_sum_, max_logit_;
+  Plane<int32_t> patch_of_;     // of far queries, in patches_; else -1
+  std::vector<float> patches_;  // kMaxPatch numbers each
   NonLocalPlanes planes_ = {};
 };
 
@@ -88,12 +92,13 @@ NonLocalImage::NonLocalImage(const jpegrt_non_local_options& options)
       pitch_(PitchOf(width_, options.window_px)),
       positions_(height_ * pitch_),
       slack_(NonLocalSlack(pitch_)),
+      window_px_(options.window_px),
       constant_h_(options.h),
       key_bias_(positions_, slack_, -std::numeric_limits<float>::infinity()),
       logit_scale_(positions_, slack_, 0),
       inverse_sum_(positions_, slack_, 0),
       max_logit_(positions_, slack_, 0),
-      is_lone_(positions_, slack_, 0) {
+      patch_of_(positions_, slack_, -1) {
   const ptrdiff_t tile = std::max(kLeastTile, kTileRows * pitch_);
   tile_ = (tile + kTileAlignment - 1) / kTileAlignment * kTileAlignment;
 
@@ -123,7 +128,6 @@ NonLocalImage::NonLocalImage(const jpegrt_non_local_options& options)
   planes_.logit_scale = logit_scale_.origin();
   planes_.max_logit = max_logit_.origin();
   planes_.inverse_sum = inverse_sum_.origin();
-  planes_.is_lone = is_lone_.origin();
 }
 
 template <typename Sample>
@@ -149,11 +153,34 @@ void NonLocalImage::Fill(const Sample* guide, const Sample* value, const float* 
     }
 }
 
-bool NonLocalImage::NeedsDouble(ptrdiff_t begin, ptrdiff_t end) const {
-  const double* const largest = planes_.max_logit;
-  return std::any_of(
-      largest + std::max<ptrdiff_t>(0, begin), largest + std::min(end, positions_),
-      [](double logit) { return logit < kLeastMaxLogitInFloat && logit > -FLT_MAX; });
+void NonLocalImage::FilterFarQueries(ThreadPool* threads) {
+  std::vector<ptrdiff_t> queries;
+  for (ptrdiff_t m = 0; m < positions_; ++m) {
+    const bool is_far = planes_.max_logit[m] < kLeastMaxLogitInFloat;
+    patch_of_.origin()[m] = is_far ? static_cast<int32_t>(queries.size()) : -1;
+    if (!is_far) continue;
+    queries.push_back(m);
+    planes_.inverse_sum[m] = 0;  // SumValues leaves it out
+  }
+  patches_.resize(kMaxPatch * queries.size());
+  threads->ParallelFor(static_cast<uint32_t>(queries.size()), [&](uint32_t first, uint32_t last) {
+    std::vector<ShiftRun> rows;
+    for (size_t i = first; i < last; ++i) {
+      FindRows(queries[i], &rows);
+      FilterPatch(planes_, rows, queries[i], &patches_[kMaxPatch * i]);
+    }
+  });
+}
+
+void NonLocalImage::FindRows(ptrdiff_t m, std::vector<ShiftRun>* rows) const {
+  rows->clear();
+  if (window_px_ == 0) return rows->push_back({0, positions_});
+  const ptrdiff_t x = m % pitch_, y = m / pitch_;
+  const ptrdiff_t first_x = std::max<ptrdiff_t>(0, x - window_px_);
+  const ptrdiff_t end_x = std::min(width_, x + window_px_ + 1);
+  const ptrdiff_t end_y = std::min(height_, y + window_px_ + 1);
+  for (ptrdiff_t row = std::max<ptrdiff_t>(0, y - window_px_); row < end_y; ++row)
+    rows->push_back({row * pitch_ + first_x, row * pitch_ + end_x});
 }
 
 template <typename Sample>
@@ -165,9 +192,17 @@ void NonLocalImage::StoreTile(ptrdiff_t begin, ptrdiff_t end, const std::vector<
     // Patches whose centre is in the image.
     const auto reach = [](ptrdiff_t i, ptrdiff_t side) { return 1 + (i > 0) + (i + 1 < side); };
     const auto patches = static_cast<double>(reach(x, width_) * reach(y, height_));
+    double sums[3];
     for (ptrdiff_t c = 0; c < planes_.channels; ++c)
-      Write(filtered, static_cast<size_t>((c * height_ + y) * width_ + x),
-            totals[static_cast<size_t>(c * (end - begin) + p - begin)] / patches);
+      sums[c] = totals[static_cast<size_t>(c * (end - begin) + p - begin)];
+    for (ptrdiff_t i = 0; i < 9; ++i) {  // the patch whose number i is this pixel
+      const int32_t patch = patch_of_.origin()[p - (i / 3 - 1) * pitch_ - (i % 3 - 1)];
+      if (patch < 0) continue;
+      for (ptrdiff_t c = 0; c < planes_.channels; ++c)
+        sums[c] += patches_[static_cast<size_t>(kMaxPatch * patch + 9 * c + i)];
+    }
+    for (ptrdiff_t c = 0; c < planes_.channels; ++c)
+      Write(filtered, static_cast<size_t>((c * height_ + y) * width_ + x), sums[c] / patches);
   }
 }
 
@@ -188,14 +223,11 @@ void NonLocalImage::Filter(const Sample* guide, const Sample* value, const float
     });
   };
   for_tiles([&](ptrdiff_t begin, ptrdiff_t end, NonLocalScratch* scratch) {
-    SumWeights(planes_, shifts_, begin, end, Exactness::kFloat, scratch);
-    if (NeedsDouble(begin, end))
-      SumWeights(planes_, shifts_, begin, end, Exactness::kDouble, scratch);
+    SumWeights(planes_, shifts_, begin, end, scratch);
   });
+  FilterFarQueries(threads);
   for_tiles([&](ptrdiff_t begin, ptrdiff_t end, NonLocalScratch* scratch) {
-    const bool needs_double = NeedsDouble(begin - pitch_ - 1, end + pitch_ + 1);
-    SumValues(planes_, shifts_, begin, end, needs_double ? Exactness::kDouble : Exactness::kFloat,
-              scratch);
+    SumValues(planes_, shifts_, begin, end, scratch);
     StoreTile(begin, end, scratch->totals, filtered);
   });
 }

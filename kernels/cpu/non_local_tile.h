@@ -25,9 +25,8 @@ struct NonLocalPlanes {
   const float* value[3];     // z
   const float* key_bias;     // 0 for keys, -infinity for masked keys and outside the image
   const float* logit_scale;  // -log2(e) / (h^2 + 1e-6); 0 outside the image
-  double* max_logit;         // M: the largest logit (in bits) of the query's keys
-  float* inverse_sum;  // 1 / S, S = sum over keys of 2^(logit - M); 0 outside, and with no key
-  uint8_t* is_lone;    // 1 where a query has no key at all, else 0
+  float* max_logit;          // M: the largest logit (in bits) of the query's keys; -FLT_MAX if none
+  float* inverse_sum;        // 1 / S, S = sum of 2^(logit - M) over the keys; 0 outside, or if none
 };
 
 // Shifts are taken in this many runs at a time: float sums within a run, double sums of runs.
@@ -40,31 +39,22 @@ ptrdiff_t NonLocalSlack(ptrdiff_t pitch);
 
 // A tile's scratch memory, reused from tile to tile by one thread.
 struct NonLocalScratch {
-  template <typename Real>
-  struct Distances {
-    std::vector<Real> squares, columns, max_logit;
-  };
-  Distances<float> in_float;
-  Distances<double> in_double;
-  std::vector<float> weights, weight_columns, sums;
+  std::vector<float> squares, columns, weights, weight_columns, sums, added_max;
   std::vector<double> totals;
 };
-
-enum class Exactness { kFloat, kDouble };
 
 // The shifts [first, last) between a query and its keys.
 struct ShiftRun {
   ptrdiff_t first, last;
 };
 
-// Fills max_logit, inverse_sum and is_lone of positions [begin, end), both multiples of
-// kTileAlignment.
+// Fills max_logit and inverse_sum of positions [begin, end), both multiples of kTileAlignment.
 void SumWeights(const NonLocalPlanes& planes, const std::vector<ShiftRun>& shifts, ptrdiff_t begin,
-                ptrdiff_t end, Exactness exactness, NonLocalScratch* scratch);
+                ptrdiff_t end, NonLocalScratch* scratch);
 
 // Into totals[channel * (end - begin) + p - begin]: the sum over the nine patches around position p
-// of their weighted values at p.
+// of their weighted values at p. Patches whose inverse_sum is 0 do not count.
 void SumValues(const NonLocalPlanes& planes, const std::vector<ShiftRun>& shifts, ptrdiff_t begin,
-               ptrdiff_t end, Exactness exactness, NonLocalScratch* scratch);
+               ptrdiff_t end, NonLocalScratch* scratch);
 
 }  // namespace jpegrt

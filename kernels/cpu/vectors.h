@@ -12,16 +12,31 @@
 #define JPEGRT_LARGEST_VECTOR 64
 #endif
 
-// The variants of one function that a loop over vectors is compiled in. Each calls the same inlined
-// template with as many lanes as its registers hold; all of them give the same bits.
-#if defined(__GNUC__) && defined(__x86_64__) && defined(__linux__)
-#if JPEGRT_LARGEST_VECTOR >= 64
-#define JPEGRT_AVX512 __attribute__((target("avx512f")))
+// JPEGRT_FOR_VARIANTS(F) is F(name, lanes, attribute) for each instruction set that there are
+// vectors of: F defines functions whose names end in `name`, with that attribute, which call a
+// template with so many lanes of float. JPEGRT_BEST_VARIANT(Function, <arguments>) is that of the
+// processor. All variants give the same bits.
+#if defined(__GNUC__) && defined(__x86_64__) && defined(__linux__) && JPEGRT_LARGEST_VECTOR >= 64
+#define JPEGRT_FOR_VARIANTS(F)                      \
+  F(Avx512, 16, __attribute__((target("avx512f")))) \
+  F(Avx2, 8, __attribute__((target("avx2"))))       \
+  F(Portable, 4, )
+#define JPEGRT_BEST_VARIANT(Function, arguments)                   \
+  (__builtin_cpu_supports("avx512f") ? &Function##Avx512 arguments \
+   : __builtin_cpu_supports("avx2")  ? &Function##Avx2 arguments   \
+                                     : &Function##Portable arguments)
+#elif defined(__GNUC__) && defined(__x86_64__) && defined(__linux__) && JPEGRT_LARGEST_VECTOR >= 32
+#define JPEGRT_FOR_VARIANTS(F)                \
+  F(Avx2, 8, __attribute__((target("avx2")))) \
+  F(Portable, 4, )
+#define JPEGRT_BEST_VARIANT(Function, arguments) \
+  (__builtin_cpu_supports("avx2") ? &Function##Avx2 arguments : &Function##Portable arguments)
+#else
+#define JPEGRT_FOR_VARIANTS(F) F(Portable, 4, )
+#define JPEGRT_BEST_VARIANT(Function, arguments) (&Function##Portable arguments)
 #endif
-#if JPEGRT_LARGEST_VECTOR >= 32
-#define JPEGRT_AVX2 __attribute__((target("avx2")))
-#endif
-#endif
+
+#define JPEGRT_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace jpegrt {
 
