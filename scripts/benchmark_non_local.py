@@ -200,6 +200,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     threads, rounds = arguments.threads, arguments.rounds
+    needs_gpu = arguments.device == "cuda" and not arguments.dry_run
+    if needs_gpu and not torch.cuda.is_available():
+        parser.error("--device cuda needs a GPU and a PyTorch built for it; or ask for --dry-run")
 
     torch.set_num_threads(threads)
     device = platform.machine()

@@ -154,9 +154,12 @@ void NonLocalImage::Fill(const Sample* guide, const Sample* value, const float* 
 }
 
 void NonLocalImage::FilterFarQueries(ThreadPool* threads) {
+  const auto is_far_logit = [](float logit) { return logit < kLeastMaxLogitInFloat; };
   std::vector<ptrdiff_t> queries;
+  queries.reserve(static_cast<size_t>(
+      std::count_if(planes_.max_logit, planes_.max_logit + positions_, is_far_logit)));
   for (ptrdiff_t m = 0; m < positions_; ++m) {
-    const bool is_far = planes_.max_logit[m] < kLeastMaxLogitInFloat;
+    const bool is_far = is_far_logit(planes_.max_logit[m]);
     patch_of_.origin()[m] = is_far ? static_cast<int32_t>(queries.size()) : -1;
     if (!is_far) continue;
     queries.push_back(m);

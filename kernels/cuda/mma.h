@@ -58,15 +58,18 @@ JPEGRT_SHARED void MultiplyAdd(uint32_t thread, const FragmentOfThread& a_of, co
 #if defined(__CUDA_ARCH__)
   const FragmentA a = a_of(thread);
   const FragmentB b = LoadFragmentB(b_columns, b_stride, thread % kWarp);
+  // Volatile, so that it stays where all lanes are.
 #if __CUDA_ARCH__ >= 800
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
       "{%8, %9}, {%0, %1, %2, %3};"
       : "+f"(sum.values[0]), "+f"(sum.values[1]), "+f"(sum.values[2]), "+f"(sum.values[3])
       : "r"(a.words[0]), "r"(a.words[1]), "r"(a.words[2]), "r"(a.words[3]), "r"(b.words[0]),
         "r"(b.words[1]));
 #else
   for (int half = 0; half < 2; ++half)
-    asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, "
+    asm volatile(
+        "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, "
         "{%0, %1, %2, %3};"
         : "+f"(sum.values[0]), "+f"(sum.values[1]), "+f"(sum.values[2]), "+f"(sum.values[3])
         : "r"(a.words[2 * half]), "r"(a.words[2 * half + 1]), "r"(b.words[half]));

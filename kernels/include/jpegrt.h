@@ -332,9 +332,9 @@ typedef struct jpegrt_non_local_options {
  * float32, and keys: (images, 1, height, width). h may be NULL: options->h everywhere; keys may be
  * NULL: 1 everywhere. filtered overlaps none of the inputs. Sums are float32 or better for both
  * dtypes; the result does not depend on the number of threads. Time grows with the product of
- * queries and keys. Takes at most 48 * (width + 2) * (height + 3) bytes of memory, 108 more for each
- * pixel with a key of 0, and 2048 * (width + 2) + 2^18 for each thread; with window_px, rows count as
- * window_px longer, or twice as long if that is less. */
+ * queries and keys. Takes at most 48 * (width + 2) * (height + 3) bytes of memory, 116 more for
+ * each pixel with a key of 0, and 2048 * (width + 2) + 2^18 for each thread; with window_px, rows
+ * count as window_px longer, or twice as long if that is less. */
 JPEGRT_API jpegrt_status jpegrt_non_local(const jpegrt_non_local_options* options,
                                           const void* guide, const void* value, const float* h,
                                           const uint8_t* keys, void* filtered);
