@@ -6,6 +6,7 @@
 #include "../cpu/guard.h"
 #include "context.h"
 #include "jpegrt.h"
+#include "non_local.h"
 #include "pixels.h"
 #include "unpack.h"
 
@@ -75,5 +76,18 @@ jpegrt_status jpegrt_cuda_decode(jpegrt_cuda* cuda, const jpegrt_decoding* decod
                                  size_t n_decodings, void* scratch, void* stream) {
   return GuardAttached(cuda, decodings || !n_decodings, [&](const auto& context) {
     jpegrt::cuda::Decode(context, decodings, n_decodings, static_cast<uint8_t*>(scratch), stream);
+  });
+}
+
+uint64_t jpegrt_cuda_non_local_scratch_bytes(const jpegrt_non_local_options* options) {
+  return options ? jpegrt::cuda::NonLocalScratchBytes(*options) : 0;
+}
+
+jpegrt_status jpegrt_cuda_non_local(jpegrt_cuda* cuda, const jpegrt_non_local_options* options,
+                                    const void* guide, const void* value, const float* h,
+                                    const uint8_t* keys, void* filtered, void* scratch,
+                                    void* stream) {
+  return GuardAttached(cuda, options, [&](const auto& context) {
+    jpegrt::cuda::NonLocal(context, *options, guide, value, h, keys, filtered, scratch, stream);
   });
 }

@@ -18,6 +18,7 @@ namespace jpegrt::cuda {
 
 JPEGRT_EMBED(unpack)
 JPEGRT_EMBED(pixels)
+JPEGRT_EMBED(non_local)
 
 const std::vector<FatBinary>& FatBinaries() {
   static const std::vector<FatBinary> all = {
@@ -29,6 +30,8 @@ const std::vector<FatBinary>& FatBinaries() {
       {jpegrt_fat_binary_pixels,
        {"pixels_u8_from_samples", "pixels_u8_from_cells_f32", "pixels_u16_from_cells_f32",
         "pixels_u8_from_cells_f16", "pixels_u16_from_cells_f16"}},
+      {jpegrt_fat_binary_non_local,
+       {"non_local_f32", "non_local_f16", "fold_patches_f32", "fold_patches_f16"}},
   };
   return all;
 }

@@ -454,6 +454,56 @@ JPEGRT_API jpegrt_status jpegrt_session_restore16(jpegrt_session* session, uint1
 JPEGRT_API jpegrt_status jpegrt_session_timings(const jpegrt_session* session,
                                                 jpegrt_timings* timings);
 
+/* ---- Non-local operator: every patch becomes a mean of patches like it ------------------- */
+
+typedef struct jpegrt_non_local_options {
+  uint32_t struct_size;
+  uint32_t threads; /* at most 1024; 0 = one per core */
+  uint32_t images;
+  uint32_t channels;      /* 1 or 3 */
+  uint32_t height, width; /* pixels, at most 2^24 in all and 65535 on a side */
+  uint32_t window_px;     /* keys at most this far across and down from the query; 0 = everywhere */
+  jpegrt_dtype dtype;     /* of guide, value and filtered */
+  float h;                /* where there is no plane of h */
+} jpegrt_non_local_options;
+
+/* For query m and key n, the 3x3 patches of all channels around each pixel, the border replicated:
+ *   w(m, n) = exp(-|guide(m) - guide(n)|^2 / (h(m)^2 + 1e-6)) * (keys(n) != 0) / S(m)
+ * with S(m) such that w sums to 1 over n; filtered patch m = sum over n of w(m, n) * value(n), and
+ * value(m) itself where keys is 0 everywhere (within the window). A pixel of `filtered` is the mean
+ * of the up to nine patches over it.
+ *
+ * guide, value, filtered: (images, channels, height, width), meant for the range [0, 1]; h,
+ * float32, and keys: (images, 1, height, width). h may be NULL: options->h everywhere; keys may be
+ * NULL: 1 everywhere. filtered overlaps none of the inputs. Sums are float32 or better for both
+ * dtypes; the result does not depend on the number of threads. Time grows with the product of
+ * queries and keys. Takes at most 48 * (width + 2) * (height + 3) bytes of memory, 116 more for
+ * each pixel with a key of 0, and 2048 * (width + 2) + 2^18 for each thread; with window_px, rows
+ * count as window_px longer, or twice as long if that is less. */
+JPEGRT_API jpegrt_status jpegrt_non_local(const jpegrt_non_local_options* options,
+                                          const void* guide, const void* value, const float* h,
+                                          const uint8_t* keys, void* filtered);
+
+typedef struct jpegrt_blocking_edges_options {
+  uint32_t struct_size;
+  uint32_t images;
+  uint32_t channels;       /* 1 or 3 */
+  uint32_t height, width;  /* pixels, at most 2^24 in all and 65535 on a side */
+  uint32_t grid_x, grid_y; /* 0 to 7: the first column and row at which a block begins */
+  float ratio;             /* at least 1; 2 is a good value */
+  float least_step;        /* at least 0; 1/255 is a good value for samples in [0, 1] */
+} jpegrt_blocking_edges_options;
+
+/* Keys for it: 0 on both sides of a border between 8x8 blocks that stands out, else 1. Two blocks
+ * share a border of 8 rows (or columns); at the image's edge, of as many as there are. Its step is
+ * the mean over rows and channels of the absolute difference across it. It stands out if that is at
+ * least least_step and more than `ratio` times the same mean between the pixels before it, and more
+ * than `ratio` times that between the pixels after it. Where fewer than two pixels lie before or
+ * after, none stands out. value: float32 (images, channels, height, width); keys: (images, 1,
+ * height, width). */
+JPEGRT_API jpegrt_status jpegrt_find_blocking_edges(const jpegrt_blocking_edges_options* options,
+                                                    const float* value, uint8_t* keys);
+
 /* ---- CUDA: the kernels on a GPU ----------------------------------------------------------- */
 
 /* The driver is opened when a handle is attached, never linked. Calls enqueue on the caller's
@@ -542,6 +592,18 @@ JPEGRT_API uint64_t jpegrt_cuda_decode_scratch_bytes(const jpegrt_decoding* deco
  * stream-ordered pool and given back to it on the stream. */
 JPEGRT_API jpegrt_status jpegrt_cuda_decode(jpegrt_cuda* cuda, const jpegrt_decoding* decodings,
                                             size_t n_decodings, void* scratch, void* stream);
+
+/* Scratch memory that jpegrt_cuda_non_local needs: 36 bytes a sample. 0 if it refuses the options.
+ */
+JPEGRT_API uint64_t jpegrt_cuda_non_local_scratch_bytes(const jpegrt_non_local_options* options);
+
+/* As jpegrt_non_local, on arrays on the device, but for `threads`, which is not looked at.
+ * `scratch` as in jpegrt_cuda_decode. */
+JPEGRT_API jpegrt_status jpegrt_cuda_non_local(jpegrt_cuda* cuda,
+                                               const jpegrt_non_local_options* options,
+                                               const void* guide, const void* value, const float* h,
+                                               const uint8_t* keys, void* filtered, void* scratch,
+                                               void* stream);
 
 #ifdef __cplusplus
 }

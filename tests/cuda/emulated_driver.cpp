@@ -16,6 +16,7 @@
 #include <string>
 
 #include "../../kernels/cuda/driver.h"
+#include "../../kernels/cuda/non_local_kernel.h"
 #include "../../kernels/cuda/pixels_kernel.h"
 #include "../../kernels/cuda/unpack_kernel.h"
 
@@ -56,6 +57,19 @@ void RunPixelsFromSamples(const void* arguments, uint32_t block) {
   PixelsFromSampleTile(*static_cast<const SampleBatch*>(arguments), block, *tile, Phases());
 }
 
+template <typename Sample>
+void RunNonLocal(const void* arguments, uint32_t block) {
+  const auto tile = NewTile<NonLocalTile>();
+  const auto registers = NewTile<Registers<NonLocalRegisters>>();
+  FilterPatches<Sample>(*static_cast<const NonLocalArguments*>(arguments), block, *tile, *registers,
+                        Phases());
+}
+
+template <typename Sample>
+void RunFoldPatches(const void* arguments, uint32_t block) {
+  FoldPatches<Sample>(*static_cast<const NonLocalArguments*>(arguments), block, Phases());
+}
+
 const std::map<std::string, Kernel>& Kernels() {
   static const std::map<std::string, Kernel> kernels = {
       {"coefficients_f32_from_blocks", RunUnpack<false, Transform::kNone, float>},
@@ -73,6 +87,10 @@ const std::map<std::string, Kernel>& Kernels() {
       {"pixels_u16_from_cells_f32", RunPixelsFromCells<float, uint16_t>},
       {"pixels_u8_from_cells_f16", RunPixelsFromCells<Half, uint8_t>},
       {"pixels_u16_from_cells_f16", RunPixelsFromCells<Half, uint16_t>},
+      {"non_local_f32", RunNonLocal<float>},
+      {"non_local_f16", RunNonLocal<Half>},
+      {"fold_patches_f32", RunFoldPatches<float>},
+      {"fold_patches_f16", RunFoldPatches<Half>},
   };
   return kernels;
 }

@@ -64,6 +64,7 @@ def test_mutated_files(
     run(tmp_path / "replay_manifest", "3", str(threads), *MANIFESTS)
     # A session in each of eight threads, on a bundle that they all open.
     run(tmp_path / "restore_many", shipped_bundles() / "cellnet", "own", corpus[0], "20", "8")
+    run(tmp_path / "non_local_c")
     for target in ("session", "coefficients"):
         output = run(tmp_path / f"replay_{target}", str(seconds), str(threads), *corpus)
         assert int(output.split()[0]) > 100

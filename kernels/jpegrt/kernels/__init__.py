@@ -9,6 +9,7 @@ from jpegrt.kernels.coefficients import (
     JpegImage,
     read_coefficients,
 )
+from jpegrt.kernels.non_local import find_blocking_edges, non_local
 from jpegrt.kernels.packed import (
     blocks_from_packed,
     cells_from_packed,
@@ -48,6 +49,8 @@ __all__ = [
     "check_packed",
     "coefficient_plane_from_blocks",
     "coefficient_plane_from_packed",
+    "find_blocking_edges",
+    "non_local",
     "pack_blocks",
     "packed_shape",
     "project_cells",

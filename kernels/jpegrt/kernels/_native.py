@@ -236,6 +236,34 @@ class Timings(ct.Structure):
     )
 
 
+class NonLocalOptions(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("threads", ct.c_uint32),
+        ("images", ct.c_uint32),
+        ("channels", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("width", ct.c_uint32),
+        ("window_px", ct.c_uint32),
+        ("dtype", ct.c_int),
+        ("h", ct.c_float),
+    )
+
+
+class BlockingEdgesOptions(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("images", ct.c_uint32),
+        ("channels", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("width", ct.c_uint32),
+        ("grid_x", ct.c_uint32),
+        ("grid_y", ct.c_uint32),
+        ("ratio", ct.c_float),
+        ("least_step", ct.c_float),
+    )
+
+
 class Unpacking(ct.Structure):
     _fields_ = (
         ("blocks", Blocks),
@@ -362,6 +390,14 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_session_restore": (ct.c_int, [_HANDLE, ct.c_void_p, ct.c_size_t]),
     "jpegrt_session_restore16": (ct.c_int, [_HANDLE, ct.c_void_p, ct.c_size_t]),
     "jpegrt_session_timings": (ct.c_int, [_HANDLE, ct.POINTER(Timings)]),
+    "jpegrt_non_local": (
+        ct.c_int,
+        [ct.POINTER(NonLocalOptions), *[ct.c_void_p] * 5],
+    ),
+    "jpegrt_find_blocking_edges": (
+        ct.c_int,
+        [ct.POINTER(BlockingEdgesOptions), ct.c_void_p, ct.c_void_p],
+    ),
     "jpegrt_cuda_create": (ct.c_int, [_HANDLE_OUT]),
     "jpegrt_cuda_destroy": (None, [_HANDLE]),
     "jpegrt_cuda_message": (ct.c_char_p, [_HANDLE]),
@@ -395,6 +431,11 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_cuda_decode": (
         ct.c_int,
         [_HANDLE, ct.POINTER(Decoding), ct.c_size_t, ct.c_void_p, ct.c_void_p],
+    ),
+    "jpegrt_cuda_non_local_scratch_bytes": (ct.c_uint64, [ct.POINTER(NonLocalOptions)]),
+    "jpegrt_cuda_non_local": (
+        ct.c_int,
+        [_HANDLE, ct.POINTER(NonLocalOptions), *[ct.c_void_p] * 7],
     ),
 }
 

@@ -20,6 +20,8 @@ from jpegrt.kernels.coefficients import Colour
 
 CURRENT_CONTEXT = -1
 
+_INTERFACE = "__cuda_array_interface__"
+
 _DTYPES = {
     np.dtype(np.float32): Dtype.FLOAT32,
     np.dtype(np.float16): Dtype.FLOAT16,
@@ -241,6 +243,43 @@ class Cuda:
         )
         self._check(status)
 
+    def non_local(
+        self,
+        guide: Any,
+        value: Any,
+        h: Any,
+        filtered: Any,
+        keys: Any = None,
+        *,
+        window_px: int = 0,
+        scratch: object = None,
+        stream: object = None,
+    ) -> None:
+        """`jpegrt.kernels.non_local` on arrays on the device, into `filtered`.
+
+        scratch: device memory of at least `non_local_scratch_bytes`, or None to take it from the
+        device's stream-ordered pool. Raises NativeError.
+        """
+        images = device_array(guide)
+        options = _non_local_options(images, window_px, 0 if hasattr(h, _INTERFACE) else h)
+        plane = (images.shape[0], 1, *images.shape[2:])
+        memory = None if scratch is None else device_array(scratch)
+        if memory is not None:
+            needed = lib.jpegrt_cuda_non_local_scratch_bytes(ct.byref(options))
+            _require(memory.nbytes >= needed, f"{needed} bytes of scratch memory")
+        status = lib.jpegrt_cuda_non_local(
+            self._handle,
+            ct.byref(options),
+            images.pointer,
+            _pointer_of(value, images.shape, images.dtype),
+            _pointer_of(h, plane, np.float32) if hasattr(h, _INTERFACE) else None,
+            None if keys is None else _pointer_of(keys, plane, np.uint8),
+            _pointer_of(filtered, images.shape, images.dtype),
+            None if memory is None else memory.pointer,
+            stream_handle(stream),
+        )
+        self._check(status)
+
     def _check(self, status: int) -> None:
         if status:
             raise NativeError(status, lib.jpegrt_cuda_message(self._handle).decode())
@@ -252,11 +291,17 @@ def decode_scratch_bytes(images: Sequence[Decoding]) -> int:
     return int(lib.jpegrt_cuda_decode_scratch_bytes(native, len(native)))
 
 
+def non_local_scratch_bytes(guide: Any) -> int:
+    """Bytes of scratch memory that `Cuda.non_local` needs for images like these."""
+    options = _non_local_options(device_array(guide), 0, 0.0)
+    return int(lib.jpegrt_cuda_non_local_scratch_bytes(ct.byref(options)))
+
+
 def device_array(array: Any) -> DeviceArray:
     """A view of anything that has `__cuda_array_interface__`."""
     if isinstance(array, DeviceArray):
         return array
-    interface = getattr(array, "__cuda_array_interface__", None)
+    interface = getattr(array, _INTERFACE, None)
     if interface is None:
         raise TypeError(f"need an array on the device, got {type(array).__name__}")
     return DeviceArray(
@@ -284,6 +329,34 @@ def stream_handle(stream: Any) -> int:
 def _require(condition: bool, what: str) -> None:
     if not condition:
         raise ValueError(f"need {what}")
+
+
+def _pointer_of(array: Any, shape: tuple[int, ...], dtype: DTypeLike) -> int:
+    """The address of a contiguous array of this shape and dtype."""
+    view = device_array(array)
+    _require(
+        view.shape == shape and view.dtype == np.dtype(dtype) and view.is_contiguous,
+        f"a contiguous {np.dtype(dtype)} array of shape {shape}, got {view.dtype} {view.shape}",
+    )
+    return view.pointer
+
+
+def _non_local_options(guide: DeviceArray, window_px: int, h: float) -> _native.NonLocalOptions:
+    _require(len(guide.shape) == 4 and guide.is_contiguous, "contiguous images of 4 axes")
+    _require(guide.dtype in (np.float32, np.float16), "float32 or float16 images")
+    _require(0 <= window_px < 1 << 32, "a window of 0 or more pixels")
+    images, channels, height, width = guide.shape
+    return _native.NonLocalOptions(
+        ct.sizeof(_native.NonLocalOptions),
+        0,
+        images,
+        channels,
+        height,
+        width,
+        window_px,
+        _DTYPES[guide.dtype],
+        h,
+    )
 
 
 def _common_dtype(arrays: Sequence[DeviceArray], default: Dtype = Dtype.FLOAT32) -> Dtype:

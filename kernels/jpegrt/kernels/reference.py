@@ -1,5 +1,7 @@
 """Float64 definitions of the kernels: slow, obvious, and what every implementation must match."""
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -164,3 +166,87 @@ def _run_from_packed(run: bytes, n: int) -> NDArray[np.int16]:
     raster = np.zeros_like(zigzag)
     raster[:, ZIGZAG] = zigzag
     return raster
+
+
+def patches_of(image: Array) -> Array:
+    """(channels, H, W) -> (channels, 9, H * W): the 3x3 patch around each pixel, border replicated."""
+    channels, height, width = image.shape
+    padded = np.pad(image, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    shifted = [padded[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    return np.stack(shifted, axis=1).reshape(channels, 9, height * width)
+
+
+def image_of(patches: Array, height: int, width: int) -> Array:
+    """(channels, 9, H * W) -> (channels, H, W): at each pixel the mean of the patches over it."""
+    total = np.zeros((len(patches), height + 2, width + 2))
+    count = np.zeros((height + 2, width + 2))
+    for i in range(9):
+        y, x = divmod(i, 3)
+        total[:, y : y + height, x : x + width] += patches[:, i].reshape(-1, height, width)
+        count[y : y + height, x : x + width] += 1
+    return (total / count)[:, 1:-1, 1:-1]
+
+
+def non_local(
+    guide: NDArray[np.floating],
+    value: NDArray[np.floating],
+    h: NDArray[np.float32] | float,
+    keys: NDArray[np.uint8] | None = None,
+    window_px: int = 0,
+) -> Array:
+    """u(m) = sum over n of w(m, n) z(n), with w(m, n) = exp(-|g(m) - g(n)|^2 / (h(m)^2 + 1e-6)) d(n)
+    scaled to sum to 1 over n, m and n 3x3 patches; u(m) = z(m) where no n is left to sum over.
+
+    guide (g), value (z): (images, channels, H, W); h and keys (d): (images, 1, H, W).
+    """
+    images, _, height, width = guide.shape
+    y, x = np.divmod(np.arange(height * width), width)
+    squared_h = np.broadcast_to(np.asarray(h, np.float64), (images, 1, height, width)) ** 2 + 1e-6
+    filtered = np.empty(guide.shape)
+    for i in range(images):
+        g = patches_of(guide[i].astype(np.float64))
+        z = patches_of(value[i].astype(np.float64))
+        u = np.empty_like(z)
+        for m in range(height * width):
+            is_key = np.ones(height * width, bool) if keys is None else keys[i].ravel() != 0
+            if window_px:
+                is_key = is_key & (abs(y - y[m]) <= window_px) & (abs(x - x[m]) <= window_px)
+            if not is_key.any():
+                u[..., m] = z[..., m]
+                continue
+            distance = ((g[..., is_key] - g[..., m : m + 1]) ** 2).sum((0, 1))
+            weight = np.exp((distance.min() - distance) / squared_h[i].ravel()[m])
+            u[..., m] = z[..., is_key] @ (weight / weight.sum())
+        filtered[i] = image_of(u, height, width)
+    return filtered
+
+
+def find_blocking_edges(
+    value: NDArray[np.float32],
+    grid: tuple[int, int] = (0, 0),
+    ratio: float = 2.0,
+    least_step: float = 1 / 255,
+) -> NDArray[np.uint8]:
+    """Keys, (images, 1, H, W), of value, (images, channels, H, W): 0 on both sides of the borders
+    between 8x8 blocks that stand out, else 1. grid is the (y, x) at which a block begins.
+
+    A border of a block stands out if the mean absolute difference across it is at least least_step
+    and more than `ratio` times that between the two pixels before it, and between the two after it.
+    """
+    keys = np.ones((len(value), 1, *value.shape[2:]), np.uint8)
+    for image, image_keys in zip(value.astype(np.float64), keys[:, 0], strict=True):
+        turned = (image.transpose(0, 2, 1), image_keys.T, grid[0], grid[1])
+        for samples, found, across, along in ((image, image_keys, grid[1], grid[0]), turned):
+            channels, length, size = samples.shape
+            differences = np.abs(np.diff(samples))
+            starts = sorted({0, *range(along, length, 8)})
+            for start, end in itertools.pairwise([*starts, length]):
+                steps = differences[:, start:end].sum((0, 1))
+                least = least_step * channels * (end - start)
+                for border in range(across, size - 1, 8):
+                    if border < 2:
+                        continue
+                    beside = max(steps[border - 2], steps[border])
+                    if steps[border - 1] >= least and steps[border - 1] > ratio * beside:
+                        found[start:end, border - 1 : border + 1] = 0
+    return keys
