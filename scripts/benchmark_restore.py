@@ -5,14 +5,11 @@ to be 1. Prints a table; --json writes the figures with the machine they were me
 """
 
 import argparse
-import ctypes
 import io
 import json
 import os
 import platform
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,28 +17,11 @@ from pathlib import Path
 import numpy as np
 from interleave import measure, summarise
 from PIL import Image
+from stock_libjpeg import plain_decoder
 
 from jpegrt.kernels import Pipeline
 from jpegrt.kernels._native import lib
 from jpegrt.runtime import Session
-
-
-def plain_decoder() -> Callable[[bytes, np.ndarray], None]:
-    """libjpeg's decode through its C API, compiled from plain_decode.c for this run."""
-    source = Path(__file__).with_name("plain_decode.c")
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "plain_decode.so"
-        compiler = os.environ.get("CC", "cc")
-        command = [compiler, "-O2", "-shared", "-fPIC", str(source), "-o", str(library), "-ljpeg"]
-        subprocess.run(command, check=True)
-        function = ctypes.CDLL(str(library)).plain_decode
-    function.argtypes = [ctypes.c_char_p, ctypes.c_ulong, ctypes.c_void_p]
-
-    def decode(jpeg: bytes, pixels: np.ndarray) -> None:
-        if function(jpeg, len(jpeg), pixels.ctypes.data):
-            raise RuntimeError("libjpeg could not decode the image")
-
-    return decode
 
 
 def main() -> None:

@@ -26,7 +26,8 @@ checksum() {
   {
     pwd
     sha256sum pyproject.toml CMakeLists.txt scripts/setup.sh
-    find kernels -type f ! -path 'kernels/jpegrt/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+    find kernels runtime/engine_modules -type f ! -path 'kernels/jpegrt/*' -print0 |
+      LC_ALL=C sort -z | xargs -0 sha256sum
   } | sha256sum | cut -d' ' -f1
 }
 
@@ -51,9 +52,28 @@ missing_packages() {
     ! printf '#include <stdio.h>\n#include <jpeglib.h>\n' | cc -E - >/dev/null 2>&1; then
     echo libjpeg-dev
   fi
-  if [[ " $extras " == *" dev "* ]]; then # tests build the core again, and list tracked files
+  if [[ " $extras " == *" dev "* ]]; then # tests build the core again, for C programs, and fuzz it
     local tool
-    for tool in cmake make git; do command -v "$tool" >/dev/null || echo "$tool"; done
+    for tool in cmake make git pkg-config; do command -v "$tool" >/dev/null || echo "$tool"; done
+    command -v valgrind >/dev/null || printf '%s\n' valgrind libc6-dbg # it names ld.so's functions
+    missing_for_headers
+    missing_for_fuzzing
+  fi
+}
+
+# scripts/fetch_onnxruntime_headers.sh verifies what it downloads with Debian's keys.
+missing_for_headers() {
+  [[ -e /usr/include/onnxruntime/onnxruntime_c_api.h ||
+    -e /usr/share/keyrings/debian-archive-keyring.gpg ]] || echo debian-archive-keyring
+}
+
+# libFuzzer comes in a package of clang's version, which is known once clang is there.
+missing_for_fuzzing() {
+  if ! command -v clang++ >/dev/null; then
+    echo clang
+  elif ! echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' |
+    clang++ -xc++ -fsanitize=fuzzer,address - -o /dev/null 2>/dev/null; then
+    echo "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"
   fi
 }
 
@@ -72,6 +92,12 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   apt-get -qq update </dev/null
   apt-get -qq install -y --no-install-recommends "${packages[@]}" </dev/null >/dev/null
+}
+
+fetch_headers() {
+  [[ " $extras " == *" dev "* ]] || return 0
+  say "fetching ONNX Runtime's C header"
+  scripts/fetch_onnxruntime_headers.sh
 }
 
 make_venv() {
@@ -102,8 +128,10 @@ rm -f "$stamp"
 python=$(find_python)
 [[ -n $python || -z ${PYTHON:-} ]] || fail "$PYTHON is not Python 3.11 or newer"
 install_packages
+install_packages # what is known to be missing only now
 python=$(find_python)
 [[ -n $python ]] || fail "Python 3.11 or newer is needed; PYTHON=... names one to use"
+fetch_headers
 make_venv
 install_package
 printf '%s\n%s\n' "$current" "$extras" >"$stamp"

@@ -15,7 +15,8 @@ check() {
 }
 
 clang_format() {
-  find kernels tests scripts -type f \( -name '*.c' -o -name '*.cpp' -o -name '*.h' \) -print0 |
+  find kernels runtime tests scripts -type f \
+    \( -name '*.c' -o -name '*.cpp' -o -name '*.cu' -o -name '*.h' \) -print0 |
     xargs -0 clang-format --dry-run -Werror
 }
 

@@ -7,19 +7,16 @@
 #include <new>
 
 #include "error.h"
+#include "geometry.h"
 
 namespace jpegrt {
 namespace {
-
-constexpr uint64_t kDefaultMaxPixels = uint64_t{1} << 27;
 
 // A progressive file may revisit every coefficient in each of its scans, so a few kilobytes of
 // scans can keep a decoder busy for hours. Encoders write about ten.
 constexpr unsigned kMaxScans = 500;
 
 constexpr int kMaxPadding = 64;  // bytes
-
-uint32_t CeilDivide(uint64_t a, uint64_t b) { return static_cast<uint32_t>((a + b - 1) / b); }
 
 jpegrt_colour ColourOf(const jpeg_decompress_struct& decoder) {
   switch (decoder.jpeg_color_space) {
@@ -109,6 +106,7 @@ bool Coefficients::ParseHeader(const uint8_t* bytes, size_t size) {
   arrays_.Reset();
   jpeg_mem_src(&decoder_, bytes, static_cast<unsigned long>(size));
   jpeg_read_header(&decoder_, TRUE);
+  has_one_scan_ = !jpeg_has_multiple_scans(&decoder_);
   return true;
 }
 
@@ -148,12 +146,7 @@ void Coefficients::ThrowLibjpegError() {
 }
 
 jpegrt_image Coefficients::Geometry(const jpegrt_read_options& options) const {
-  const uint64_t max_pixels = options.max_pixels ? options.max_pixels : kDefaultMaxPixels;
-  const uint64_t pixels = static_cast<uint64_t>(decoder_.image_width) * decoder_.image_height;
-  if (pixels > max_pixels)
-    throw Error(JPEGRT_ERR_TOO_LARGE,
-                std::to_string(decoder_.image_width) + "x" + std::to_string(decoder_.image_height) +
-                    " pixels are more than the limit of " + std::to_string(max_pixels));
+  RefuseTooLarge(decoder_.image_width, decoder_.image_height, options);
   jpegrt_image image = {};
   image.colour = ColourOf(decoder_);
   image.width = decoder_.image_width;
@@ -163,26 +156,13 @@ jpegrt_image Coefficients::Geometry(const jpegrt_read_options& options) const {
   image.arithmetic = decoder_.arith_code ? 1 : 0;
   image.restart_interval = decoder_.restart_interval;
 
-  uint32_t max_h = 1, max_v = 1;
   for (uint32_t c = 0; c < image.components; ++c) {
-    max_h = std::max(max_h, static_cast<uint32_t>(decoder_.comp_info[c].h_samp_factor));
-    max_v = std::max(max_v, static_cast<uint32_t>(decoder_.comp_info[c].v_samp_factor));
+    image.component[c].h = static_cast<uint32_t>(decoder_.comp_info[c].h_samp_factor);
+    image.component[c].v = static_cast<uint32_t>(decoder_.comp_info[c].v_samp_factor);
   }
-  for (uint32_t c = 0; c < image.components; ++c) {
-    jpegrt_component& component = image.component[c];
-    component.h = static_cast<uint32_t>(decoder_.comp_info[c].h_samp_factor);
-    component.v = static_cast<uint32_t>(decoder_.comp_info[c].v_samp_factor);
-    if (max_h % component.h || max_v % component.v)
-      throw Error(JPEGRT_ERR_UNSUPPORTED,
-                  "sampling factors with a ratio that is not whole (" +
-                      std::to_string(component.h) + "x" + std::to_string(component.v) + " of " +
-                      std::to_string(max_h) + "x" + std::to_string(max_v) + ") are not supported");
-    component.width = CeilDivide(uint64_t{image.width} * component.h, max_h);
-    component.height = CeilDivide(uint64_t{image.height} * component.v, max_v);
-    component.blocks.columns = CeilDivide(component.width, 8);
-    component.blocks.rows = CeilDivide(component.height, 8);
-    component.blocks.stride = component.blocks.columns;
-  }
+  DeriveComponentSizes(&image);
+  for (uint32_t c = 0; c < image.components; ++c)
+    image.component[c].blocks.stride = image.component[c].blocks.columns;
   return image;
 }
 
@@ -211,16 +191,14 @@ jpegrt_image Coefficients::ReadHeader(const uint8_t* bytes, size_t size,
   return Geometry(options);
 }
 
-jpegrt_image Coefficients::Read(const uint8_t* bytes, size_t size,
-                                const jpegrt_read_options& options) {
-  jpegrt_image image = ReadHeader(bytes, size, options);
+void Coefficients::Decode(const jpegrt_read_options& options, jpegrt_image* image) {
   const bool gave_up = !DecodeEntropy();
   // What libjpeg had decoded by then is still there.
   const bool salvage = options.allow_damaged && arrays_.realized() &&
                        (!gave_up || LibjpegStatus() == JPEGRT_ERR_DAMAGED);
   if (gave_up && !salvage) ThrowLibjpegError();
   RefuseDamage(options);
-  for (uint32_t c = 0; c < image.components; ++c) {
+  for (uint32_t c = 0; c < image->components; ++c) {
     const jpeg_component_info& info = decoder_.comp_info[c];
     const JQUANT_TBL* table = info.quant_table;
     // No scan had this component: all its coefficients are zero, whatever their steps.
@@ -230,13 +208,55 @@ jpegrt_image Coefficients::Read(const uint8_t* bytes, size_t size,
       throw Error(JPEGRT_ERR_DAMAGED,
                   "damaged JPEG (no data for component " + std::to_string(c + 1) + ")");
     std::memcpy(tables_[c], table->quantval, sizeof tables_[c]);
+    image->component[c].blocks.table = tables_[c];
+  }
+  image->warnings = static_cast<uint32_t>(errors_.base.num_warnings) + (gave_up ? 1 : 0);
+}
+
+jpegrt_image Coefficients::Read(const uint8_t* bytes, size_t size,
+                                const jpegrt_read_options& options) {
+  jpegrt_image image = ReadHeader(bytes, size, options);
+  Decode(options, &image);
+  for (uint32_t c = 0; c < image.components; ++c) {
     jpegrt_blocks& blocks = image.component[c].blocks;
     blocks.data = arrays_.Blocks(static_cast<int>(c));
-    blocks.table = tables_[c];
     blocks.stride = arrays_.Columns(static_cast<int>(c));
   }
-  image.warnings = static_cast<uint32_t>(errors_.base.num_warnings) + (gave_up ? 1 : 0);
   return image;
+}
+
+jpegrt_image Coefficients::ReadPacked(const uint8_t* bytes, size_t size,
+                                      const jpegrt_read_options& options,
+                                      jpegrt_packed packed[JPEGRT_MAX_COMPONENTS]) {
+  jpegrt_image& image = packed_image_;
+  image = ReadHeader(bytes, size, options);
+  for (uint32_t c = 0; c < image.components; ++c) {
+    const uint32_t rows = image.component[c].blocks.rows;
+    const uint32_t columns = image.component[c].blocks.columns;
+    if (!CanBePacked(rows, columns))
+      throw Error(JPEGRT_ERR_UNSUPPORTED, "too many blocks for the packed format");
+    uint8_t* stream = packed_[c].Reserve(PackedBound(rows, columns));
+    packed[c] = {stream, 0, tables_[c], rows, columns};
+    packers_[c].Start(rows, columns, stream);
+  }
+  // Of several scans, only the last one leaves the coefficients complete.
+  const bool in_passing = has_one_scan_;
+  if (in_passing) arrays_.HandRowsTo(this);
+  Decode(options, &image);
+  if (in_passing) arrays_.FinishRows();
+  for (uint32_t c = 0; c < image.components; ++c) {
+    const auto index = static_cast<int>(c);
+    for (uint32_t row = 0; row < packed[c].rows && !in_passing; ++row)
+      TakeRow(index, row, arrays_.Blocks(index) + 64 * size_t{row} * arrays_.Columns(index));
+    packed[c].size = packers_[c].Finish();
+  }
+  return image;
+}
+
+// Arrays are padded to whole MCUs; what is beyond the image's last row and column is left out.
+void Coefficients::TakeRow(int component, JDIMENSION row, const JCOEF* blocks) {
+  const jpegrt_blocks& geometry = packed_image_.component[component].blocks;
+  if (row < geometry.rows) packers_[component].Append(blocks, geometry.columns);
 }
 
 }  // namespace jpegrt

@@ -8,21 +8,25 @@
 #include <csetjmp>
 #include <string>
 
+#include "buffer.h"
 #include "jpegrt.h"
+#include "pack.h"
 #include "recycled_arrays.h"
 
 namespace jpegrt {
 
-class Coefficients {
+class Coefficients : private BlockRowSink {
  public:
   Coefficients();
   ~Coefficients();
   Coefficients(const Coefficients&) = delete;
   Coefficients& operator=(const Coefficients&) = delete;
 
-  // The two reads of jpegrt.h. They throw Error; the handle can then be used again.
+  // The reads of jpegrt.h. They throw Error; the handle can then be used again.
   jpegrt_image ReadHeader(const uint8_t* bytes, size_t size, const jpegrt_read_options& options);
   jpegrt_image Read(const uint8_t* bytes, size_t size, const jpegrt_read_options& options);
+  jpegrt_image ReadPacked(const uint8_t* bytes, size_t size, const jpegrt_read_options& options,
+                          jpegrt_packed packed[JPEGRT_MAX_COMPONENTS]);
 
  private:
   // libjpeg's error manager, with where to jump to and what to say there.
@@ -41,8 +45,12 @@ class Coefficients {
   static void OutputMessage(j_common_ptr) {}  // libjpeg would print
   static void Progress(j_common_ptr decoder);
 
+  void TakeRow(int component, JDIMENSION row, const JCOEF* blocks) override;
+
   bool ParseHeader(const uint8_t* bytes, size_t size);  // false: libjpeg gave up
   bool DecodeEntropy();                                 // likewise
+  // Decodes what follows the header, and copies the tables.
+  void Decode(const jpegrt_read_options& options, jpegrt_image* image);
   jpegrt_image Geometry(const jpegrt_read_options& options) const;
   void RefuseDamage(const jpegrt_read_options& options) const;
   jpegrt_status LibjpegStatus() const;  // what libjpeg's last error means
@@ -53,6 +61,12 @@ class Coefficients {
   jpeg_progress_mgr progress_;
   RecycledArrays arrays_;
   uint16_t tables_[JPEGRT_MAX_COMPONENTS][64];
+  bool has_one_scan_ = false;
+
+  // Of ReadPacked.
+  jpegrt_image packed_image_ = {};
+  Packer packers_[JPEGRT_MAX_COMPONENTS];
+  Buffer<uint8_t> packed_[JPEGRT_MAX_COMPONENTS];
 };
 
 }  // namespace jpegrt

@@ -21,9 +21,11 @@ struct CellImage {
   float scale;            // cells are centred samples times this
 };
 
-// Row y of the image; rounded half up, clamped; NaN becomes 0.
+// Row y of the image; rounded half up, clamped; NaN becomes 0. In 16 bits 257 is one level of 8.
 void PixelsFromCells(const CellImage& image, uint32_t y, uint32_t width, jpegrt_colour colour,
                      uint8_t* pixels);
+void PixelsFromCells(const CellImage& image, uint32_t y, uint32_t width, jpegrt_colour colour,
+                     uint16_t* pixels);
 
 // One row of samples into cells, the inverse of the above for one component.
 void CellsFromSamples(const uint8_t* samples, uint32_t y, uint32_t width, uint32_t cell_px,

@@ -8,8 +8,8 @@
 
 namespace jpegrt {
 
-void RecycledArrays::Array::Reserve() {
-  const size_t needed = static_cast<size_t>(rows) * columns;
+void RecycledArrays::Array::Reserve(JDIMENSION reserved_rows) {
+  const size_t needed = static_cast<size_t>(reserved_rows) * columns;
   if (needed > capacity) {
     blocks.reset();  // first, so that old and new never exist together
     capacity = 0;
@@ -18,8 +18,8 @@ void RecycledArrays::Array::Reserve() {
     if (!blocks) throw std::bad_alloc();
     capacity = needed;
   }
-  row_pointers.resize(rows);
-  for (JDIMENSION row = 0; row < rows; ++row)
+  row_pointers.resize(reserved_rows);
+  for (JDIMENSION row = 0; row < reserved_rows; ++row)
     row_pointers[row] = blocks.get() + static_cast<size_t>(row) * columns;
   zeroed_rows = 0;
 }
@@ -45,13 +45,42 @@ JCOEF* RecycledArrays::Blocks(int index) {
   return arrays_[index].blocks[0];
 }
 
+void RecycledArrays::HandOn(int index) {
+  const Array& array = arrays_[index];
+  if (!array.window_is_filled) return;
+  for (JDIMENSION row = 0; row < array.window_rows; ++row)
+    sink_->TakeRow(index, array.window + row, array.row_pointers[row][0]);
+}
+
+void RecycledArrays::FinishRows() {
+  for (int i = 0; i < in_use_; ++i) {
+    HandOn(i);
+    arrays_[i].window_is_filled = false;
+  }
+}
+
+bool RecycledArrays::MoveWindow(int index, JDIMENSION first_row, JDIMENSION rows) {
+  Array& array = arrays_[index];
+  if (rows != array.window_rows) return false;
+  if (array.window_is_filled && first_row == array.window) return true;
+  if (first_row != (array.window_is_filled ? array.window + array.window_rows : 0)) return false;
+  HandOn(index);
+  array.window = first_row;
+  array.window_is_filled = true;
+  array.zeroed_rows = 0;
+  array.ZeroUpTo(rows);
+  return true;
+}
+
 jvirt_barray_ptr RecycledArrays::Request(j_common_ptr decoder, int, boolean, JDIMENSION columns,
-                                         JDIMENSION rows, JDIMENSION) {
+                                         JDIMENSION rows, JDIMENSION max_access) {
   RecycledArrays* self = Of(decoder);
   if (self->in_use_ == JPEGRT_MAX_COMPONENTS) ERREXIT(decoder, JERR_BAD_VIRTUAL_ACCESS);
   Array* array = &self->arrays_[self->in_use_++];
   array->rows = rows;
   array->columns = columns;
+  array->window_rows = std::min(rows, max_access);
+  array->window_is_filled = false;
   return reinterpret_cast<jvirt_barray_ptr>(array);
 }
 
@@ -59,7 +88,10 @@ void RecycledArrays::Realize(j_common_ptr decoder) {
   RecycledArrays* self = Of(decoder);
   bool enough = true;
   try {
-    for (int i = 0; i < self->in_use_; ++i) self->arrays_[i].Reserve();
+    for (int i = 0; i < self->in_use_; ++i) {
+      Array& array = self->arrays_[i];
+      array.Reserve(self->sink_ ? array.window_rows : array.rows);
+    }
   } catch (const std::bad_alloc&) {
     enough = false;  // ERREXIT jumps, so it must not be called from inside a handler
   }
@@ -70,9 +102,15 @@ void RecycledArrays::Realize(j_common_ptr decoder) {
 
 JBLOCKARRAY RecycledArrays::Access(j_common_ptr decoder, jvirt_barray_ptr handle,
                                    JDIMENSION first_row, JDIMENSION rows, boolean) {
+  RecycledArrays* self = Of(decoder);
   Array* array = reinterpret_cast<Array*>(handle);
   if (rows > array->rows || first_row > array->rows - rows)
     ERREXIT(decoder, JERR_BAD_VIRTUAL_ACCESS);
+  if (self->sink_) {
+    const auto index = static_cast<int>(array - self->arrays_);
+    if (!self->MoveWindow(index, first_row, rows)) ERREXIT(decoder, JERR_BAD_VIRTUAL_ACCESS);
+    return array->row_pointers.data();
+  }
   array->ZeroUpTo(first_row + rows);
   return array->row_pointers.data() + first_row;
 }

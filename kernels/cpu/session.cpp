@@ -4,11 +4,15 @@
 #include <cstring>
 
 #include "error.h"
+#include "geometry.h"
+#include "project.h"
 #include "unpack.h"
 #include "upsample.h"
 
 namespace jpegrt {
 namespace {
+
+constexpr uint32_t kMaxSide = 65535;  // what a JPEG's header can state
 
 // Adds the time it lives to one of the session's timings.
 class Stopwatch {
@@ -35,6 +39,11 @@ jpegrt_tensor Tensor(const char* name, float* data, std::initializer_list<size_t
   std::transform(shape.begin(), shape.end(), tensor.shape,
                  [](size_t n) { return static_cast<int64_t>(n); });
   return tensor;
+}
+
+template <typename Pixel>
+Pixel* RowAt(Pixel* pixels, uint32_t y, size_t row_stride) {
+  return reinterpret_cast<Pixel*>(reinterpret_cast<uint8_t*>(pixels) + y * row_stride);
 }
 
 // libjpeg lets steps of zero pass, which a file can have where all coefficients are zero too; a
@@ -67,11 +76,45 @@ void ExtendEdges(float* cells, CellSize cell, size_t rows, size_t columns, size_
     }
 }
 
+// An image of the caller's making: the rest of this file trusts its sizes.
+void RefuseInconsistent(const jpegrt_image& image) {
+  const auto require = [](bool is_so, const char* otherwise) {
+    if (!is_so) throw Error(JPEGRT_ERR_INVALID_ARGUMENT, otherwise);
+  };
+  const bool is_grey = image.components == 1 && image.colour == JPEGRT_COLOUR_GREY;
+  const bool is_colour = image.components == 3 &&
+                         (image.colour == JPEGRT_COLOUR_YCBCR || image.colour == JPEGRT_COLOUR_RGB);
+  require(is_grey || is_colour, "the image's components and colour do not go together");
+  const auto valid_side = [](uint32_t px) { return px > 0 && px <= kMaxSide; };
+  require(valid_side(image.width) && valid_side(image.height),
+          "the image's width or height is not from 1 to 65535");
+  jpegrt_image derived = image;
+  for (uint32_t c = 0; c < image.components; ++c) {
+    const jpegrt_component& component = image.component[c];
+    require(component.h > 0 && component.h <= 4 && component.v > 0 && component.v <= 4,
+            "a sampling factor is not from 1 to 4");
+    require(component.blocks.data && component.blocks.table,
+            "a component has no coefficients or no table");
+  }
+  DeriveComponentSizes(&derived);
+  for (uint32_t c = 0; c < image.components; ++c) {
+    const jpegrt_component &given = image.component[c], &expected = derived.component[c];
+    require(given.width == expected.width && given.height == expected.height &&
+                given.blocks.rows == expected.blocks.rows &&
+                given.blocks.columns == expected.blocks.columns &&
+                given.blocks.stride >= given.blocks.columns,
+            "a component's size is not what the image's size and sampling factors make it");
+  }
+}
+
 }  // namespace
 
 Session::Session(const jpegrt_session_options& options, const jpegrt_model* model,
                  const jpegrt_engine* engine)
-    : read_options_(options.read), threads_(options.threads) {
+    : read_options_(options.read),
+      project_(options.project != 0),
+      slack_(options.slack),
+      threads_(options.threads) {
   if (!model) return;
   cell_px_ = model->cell_px;
   scale_ = model->scale;
@@ -83,7 +126,8 @@ Session::Session(const jpegrt_session_options& options, const jpegrt_model* mode
                   "graph " + std::to_string(i) + " of the model does not fit its cell size");
     graphs_.push_back({graph.name, graph.components, graph.chroma_h, graph.chroma_v});
   }
-  GreyGraph();
+  pixel_model_ = PixelModelFrom(*model);
+  if (!pixel_model_) GreyGraph();
   engine_ = std::make_unique<const jpegrt_engine>(*engine);
 }
 
@@ -92,35 +136,96 @@ const jpegrt_image& Session::Read(const uint8_t* bytes, size_t size) {
   has_image_ = false;
   timings_ = {};
   Stopwatch stopwatch(&timings_.entropy_decode_ms);
-  image_ = coefficients_.Read(bytes, size, read_options_);
+  Take(coefficients_.Read(bytes, size, read_options_));
+  return image_;
+}
+
+void Session::LoadPixels(const uint8_t* pixels, uint32_t width, uint32_t height, uint32_t channels,
+                         size_t row_stride) {
+  RefuseReentry();
+  has_image_ = false;
+  timings_ = {};
+  const auto require = [](bool is_so, const char* otherwise) {
+    if (!is_so) throw Error(JPEGRT_ERR_INVALID_ARGUMENT, otherwise);
+  };
+  require(engine_ != nullptr,
+          "pixels are restored by models of the domain luma or rgb; this session has no model");
+  require(pixel_model_ != nullptr,
+          "pixels are restored by models of the domain luma or rgb; this session's takes JPEGs");
+  require(width > 0 && width <= kMaxSide && height > 0 && height <= kMaxSide,
+          "the image's width or height is not from 1 to 65535");
+  require(channels == 1 || channels == 3, "pixels have 1 channel, grey, or 3, R G B");
+  require(row_stride >= static_cast<size_t>(width) * channels,
+          "row_stride is less than a row of pixels");
+  const uint32_t enlargement = pixel_model_->enlargement();
+  RefuseTooLarge(enlargement * width, enlargement * height, read_options_);
+  image_ = {};
+  pixels_ = {pixels, row_stride, width, height,
+             channels == 1 ? JPEGRT_COLOUR_GREY : JPEGRT_COLOUR_RGB};
+  has_image_ = true;
+}
+
+jpegrt_pixel_size Session::OutputSize() const {
+  if (!has_image_)
+    throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "no image: read one before asking for its size");
+  const uint32_t enlargement = pixel_model_ ? pixel_model_->enlargement() : 1;
+  if (pixels_.data)
+    return {enlargement * pixels_.width, enlargement * pixels_.height,
+            pixels_.colour == JPEGRT_COLOUR_GREY ? 1u : 3u};
+  return {enlargement * image_.width, enlargement * image_.height, image_.components};
+}
+
+void Session::Load(const jpegrt_image& image) {
+  RefuseReentry();
+  has_image_ = false;
+  timings_ = {};
+  RefuseInconsistent(image);
+  RefuseTooLarge(image.width, image.height, read_options_);
+  Take(image);
+}
+
+void Session::Take(const jpegrt_image& image) {
+  if (pixel_model_) {
+    const uint32_t enlargement = pixel_model_->enlargement();
+    RefuseTooLarge(enlargement * image.width, enlargement * image.height, read_options_);
+  }
+  image_ = image;
+  pixels_ = {};
   max_h_ = max_v_ = 1;
   for (uint32_t c = 0; c < image_.components; ++c) {
     max_h_ = std::max(max_h_, image_.component[c].h);
     max_v_ = std::max(max_v_, image_.component[c].v);
   }
   has_image_ = true;
-  return image_;
 }
 
-void Session::Restore(uint8_t* pixels, size_t row_stride) {
+template <typename Pixel>
+void Session::Restore(Pixel* pixels, size_t row_stride) {
   RefuseReentry();
   if (!has_image_)
     throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "no image: read one before restoring it");
-  if (row_stride < static_cast<size_t>(image_.width) * image_.components)
+  const jpegrt_pixel_size size = OutputSize();
+  if (row_stride < sizeof(Pixel) * size.width * size.channels)
     throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "row_stride is less than a row of pixels");
   timings_.unpack_ms = timings_.network_ms = timings_.pixels_ms = 0;
-  if (engine_)
+  if (pixel_model_)
+    RestorePixels(pixels, row_stride);
+  else if (engine_)
     RestoreWithModel(pixels, row_stride);
   else
-    DecodePlainly(pixels, row_stride);
+    DecodePlainly(image_.colour, pixels, row_stride);
 }
+
+template void Session::Restore(uint8_t* pixels, size_t row_stride);
+template void Session::Restore(uint16_t* pixels, size_t row_stride);
 
 void Session::RefuseReentry() const {
   if (engine_is_running_)
     throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "an engine called the session that is running it");
 }
 
-void Session::DecodePlainly(uint8_t* pixels, size_t row_stride) {
+template <typename Pixel>
+void Session::DecodePlainly(jpegrt_colour colour, Pixel* pixels, size_t row_stride) {
   SampleView views[JPEGRT_MAX_COMPONENTS];
   {
     Stopwatch stopwatch(&timings_.unpack_ms);
@@ -137,6 +242,7 @@ void Session::DecodePlainly(uint8_t* pixels, size_t row_stride) {
     // Upsampling writes whole multiples of the factors, so a row may run past the image's width.
     const size_t row_size = static_cast<size_t>(image_.width) + max_h_;
     std::vector<uint8_t> upsampled(row_size * image_.components);
+    std::vector<uint8_t> levels(sizeof(Pixel) > 1 ? image_.width * image_.components : 0);
     const uint8_t* rows[JPEGRT_MAX_COMPONENTS];
     for (uint32_t y = first; y < last; ++y) {
       for (uint32_t c = 0; c < image_.components; ++c) {
@@ -146,12 +252,20 @@ void Session::DecodePlainly(uint8_t* pixels, size_t row_stride) {
         rows[c] = upsampled.data() + c * row_size;
         UpsampleRow(views[c], h, v, y, upsampled.data() + c * row_size);
       }
-      PixelsFromSamples(rows, image_.width, image_.colour, pixels + y * row_stride);
+      Pixel* row = RowAt(pixels, y, row_stride);
+      if constexpr (sizeof(Pixel) == 1) {
+        PixelsFromSamples(rows, image_.width, colour, row);
+      } else {
+        PixelsFromSamples(rows, image_.width, colour, levels.data());
+        std::transform(levels.begin(), levels.end(), row,
+                       [](uint8_t level) { return static_cast<Pixel>(257 * level); });
+      }
     }
   });
 }
 
-void Session::RestoreWithModel(uint8_t* pixels, size_t row_stride) {
+template <typename Pixel>
+void Session::RestoreWithModel(Pixel* pixels, size_t row_stride) {
   const Grid grid = PaddedGrid();
   const size_t planes = cell_px_ * cell_px_;
   float* restored = outputs_.Reserve(image_.components * planes * grid.plane());
@@ -172,13 +286,60 @@ void Session::RestoreWithModel(uint8_t* pixels, size_t row_stride) {
     RestoreAlone(grid, restored);
 
   Stopwatch stopwatch(&timings_.pixels_ms);
+  if (project_) Project(grid, restored);
   CellImage output = {{}, cell_px_, grid.columns, grid.plane(), scale_};
   for (uint32_t c = 0; c < image_.components; ++c)
     output.cells[c] = restored + c * planes * grid.plane();
   threads_.ParallelFor(image_.height, [&](uint32_t first, uint32_t last) {
     for (uint32_t y = first; y < last; ++y)
-      PixelsFromCells(output, y, image_.width, image_.colour, pixels + y * row_stride);
+      PixelsFromCells(output, y, image_.width, image_.colour, RowAt(pixels, y, row_stride));
   });
+}
+
+void Session::Project(const Grid& grid, float* restored) {
+  const size_t component_size = cell_px_ * cell_px_ * grid.plane();
+  for (uint32_t c = 0; c < image_.components; ++c) {
+    const jpegrt_component& component = image_.component[c];
+    if (component.h != max_h_ || component.v != max_v_) continue;
+    float* cells = restored + c * component_size;
+    threads_.ParallelFor(component.blocks.rows, [&](uint32_t first, uint32_t last) {
+      ProjectCells(component.blocks, {first, last}, {cell_px_, cell_px_}, scale_, slack_, cells,
+                   cells, grid.columns, grid.plane());
+    });
+  }
+}
+
+template <typename Pixel>
+void Session::RestorePixels(Pixel* pixels, size_t row_stride) {
+  const PixelView view = PixelsToRestore();
+  const PixelTensors tensors = pixel_model_->TensorsFor(view);
+  float* restored = outputs_.Reserve(tensors.restored_size());
+  float* image = inputs_.Reserve(tensors.size());
+  {
+    Stopwatch stopwatch(&timings_.unpack_ms);
+    pixel_model_->Fill(view, tensors, &threads_, image);
+  }
+  Run({tensors.graph, static_cast<uint32_t>(tensors.planes), 1, 1},
+      {Tensor("image", image, {1, tensors.planes, tensors.rows, tensors.columns})},
+      {Tensor("image_restored", restored,
+              {1, tensors.planes, tensors.restored_rows, tensors.restored_columns})});
+  Stopwatch stopwatch(&timings_.pixels_ms);
+  pixel_model_->Write(view, tensors, restored, &threads_, pixels, row_stride);
+}
+
+PixelView Session::PixelsToRestore() {
+  if (pixels_.data) return pixels_;
+  const bool as_rgb = image_.colour == JPEGRT_COLOUR_YCBCR && !pixel_model_->takes_ycbcr();
+  const jpegrt_colour colour = as_rgb ? JPEGRT_COLOUR_RGB : image_.colour;
+  const size_t row = static_cast<size_t>(image_.width) * image_.components;
+  uint8_t* decoded = decoded_.Reserve(row * image_.height);
+  const bool as_is = colour == JPEGRT_COLOUR_YCBCR;
+  const double before_ms = timings_.pixels_ms;
+  DecodePlainly(as_is ? JPEGRT_COLOUR_RGB : image_.colour, decoded, row);
+  // To a model that takes pixels, decoding is part of making its input.
+  timings_.unpack_ms += timings_.pixels_ms - before_ms;
+  timings_.pixels_ms = before_ms;
+  return {decoded, row, image_.width, image_.height, colour};
 }
 
 void Session::RestoreTogether(const Graph& graph, const Grid& grid, float* restored) {

@@ -6,31 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "buffer.h"
 #include "coefficients.h"
 #include "jpegrt.h"
+#include "pixel_model.h"
 #include "pixels.h"
 #include "thread_pool.h"
 #include "unpack.h"
 
 namespace jpegrt {
-
-// Memory that grows and is kept from image to image; its content is whatever was there.
-template <typename T>
-class Buffer {
- public:
-  T* Reserve(size_t count) {
-    if (count > capacity_) {
-      data_.reset();
-      data_.reset(new T[count]);
-      capacity_ = count;
-    }
-    return data_.get();
-  }
-
- private:
-  std::unique_ptr<T[]> data_;
-  size_t capacity_ = 0;
-};
 
 class Session {
  public:
@@ -38,7 +22,13 @@ class Session {
           const jpegrt_engine* engine);
 
   const jpegrt_image& Read(const uint8_t* bytes, size_t size);
-  void Restore(uint8_t* pixels, size_t row_stride);
+  void Load(const jpegrt_image& image);
+  void LoadPixels(const uint8_t* pixels, uint32_t width, uint32_t height, uint32_t channels,
+                  size_t row_stride);
+  jpegrt_pixel_size OutputSize() const;
+  // Pixel is uint8_t or uint16_t.
+  template <typename Pixel>
+  void Restore(Pixel* pixels, size_t row_stride);
   const jpegrt_timings& timings() const { return timings_; }
 
  private:
@@ -54,11 +44,20 @@ class Session {
   };
 
   void RefuseReentry() const;
-  void DecodePlainly(uint8_t* pixels, size_t row_stride);
-  void RestoreWithModel(uint8_t* pixels, size_t row_stride);
+  void Take(const jpegrt_image& image);
+  // `colour` is the image's own, or RGB to leave Y, Cb and Cr as they are.
+  template <typename Pixel>
+  void DecodePlainly(jpegrt_colour colour, Pixel* pixels, size_t row_stride);
+  template <typename Pixel>
+  void RestoreWithModel(Pixel* pixels, size_t row_stride);
+  template <typename Pixel>
+  void RestorePixels(Pixel* pixels, size_t row_stride);
+  // The pixels that were given, or those of the JPEG, decoded.
+  PixelView PixelsToRestore();
   // Into `restored`: each component's cell_px^2 planes of full-resolution cells, one after another.
   void RestoreTogether(const Graph& graph, const Grid& grid, float* restored);
   void RestoreAlone(const Grid& grid, float* restored);
+  void Project(const Grid& grid, float* restored);
 
   const Graph* GraphFor(uint32_t chroma_h, uint32_t chroma_v) const;
   const Graph& GreyGraph() const;
@@ -76,10 +75,14 @@ class Session {
   float scale_ = 1;
   std::vector<Graph> graphs_;
   std::unique_ptr<const jpegrt_engine> engine_;
+  std::unique_ptr<PixelModel> pixel_model_;  // null: the model takes cells
+  bool project_;
+  float slack_;
 
   Coefficients coefficients_;
   ThreadPool threads_;
   jpegrt_image image_ = {};
+  PixelView pixels_ = {};  // instead of image_ if it has data
   bool has_image_ = false;
   bool engine_is_running_ = false;
   uint32_t max_h_ = 1, max_v_ = 1;
@@ -87,6 +90,7 @@ class Session {
 
   Buffer<uint8_t> samples_[JPEGRT_MAX_COMPONENTS];
   Buffer<float> inputs_, outputs_;
+  Buffer<uint8_t> decoded_;
 };
 
 }  // namespace jpegrt

@@ -1,7 +1,6 @@
 #include "unpack.h"
 
-#include <cstring>
-
+#include "cell_layout.h"
 #include "inverse_dct.h"
 #include "islow.h"
 #include "simd.h"
@@ -15,24 +14,6 @@ const int16_t* BlockAt(const jpegrt_blocks& blocks, uint32_t row, uint32_t colum
 
 void ScaledSteps(const jpegrt_blocks& blocks, float scale, float steps[64]) {
   for (int k = 0; k < 64; ++k) steps[k] = static_cast<float>(blocks.table[k]) * scale;
-}
-
-// Sample (x, y) of a block goes to plane (y % height) * W + x % W, cell (x / W, y / height).
-template <int W>
-JPEGRT_INLINE void StoreCells(const Float8 rows[8], uint32_t height, float* cells, size_t pitch,
-                              size_t plane) {
-  for (uint32_t y = 0; y < 8; ++y) {
-    float* row = cells + (y % height) * W * plane + (y / height) * pitch;
-    if constexpr (W == 2) {  // the common case; GCC does not see it in the general loop
-      const auto even = __builtin_shufflevector(rows[y], rows[y], 0, 2, 4, 6);
-      const auto odd = __builtin_shufflevector(rows[y], rows[y], 1, 3, 5, 7);
-      std::memcpy(row, &even, sizeof even);
-      std::memcpy(row + plane, &odd, sizeof odd);
-    } else {
-      for (int dx = 0; dx < W; ++dx)
-        for (int x = 0; x < 8 / W; ++x) row[dx * plane + x] = rows[y][x * W + dx];
-    }
-  }
 }
 
 template <int W>
@@ -51,14 +32,14 @@ JPEGRT_INLINE void CellRows(const jpegrt_blocks& blocks, RowRange range, uint32_
 }  // namespace
 
 JPEGRT_MULTIVERSIONED
-void SpectrumFromBlocks(const jpegrt_blocks& blocks, RowRange range, float scale, float* spectrum) {
+void SpectrumFromBlocks(const jpegrt_blocks& blocks, RowRange range, float scale, float* spectrum,
+                        size_t pitch, size_t plane) {
   float steps[64];
   ScaledSteps(blocks, scale, steps);
-  const size_t plane = static_cast<size_t>(blocks.rows) * blocks.columns;
   for (uint32_t row = range.first; row < range.last; ++row)
     for (int k = 0; k < 64; ++k) {
       const int16_t* first = BlockAt(blocks, row, 0) + k;
-      float* out = spectrum + k * plane + static_cast<size_t>(row) * blocks.columns;
+      float* out = spectrum + k * plane + row * pitch;
       for (uint32_t column = 0; column < blocks.columns; ++column)
         out[column] = static_cast<float>(first[64 * static_cast<size_t>(column)]) * steps[k];
     }
@@ -66,10 +47,9 @@ void SpectrumFromBlocks(const jpegrt_blocks& blocks, RowRange range, float scale
 
 JPEGRT_MULTIVERSIONED
 void CoefficientPlaneFromBlocks(const jpegrt_blocks& blocks, RowRange range, float scale,
-                                float* plane) {
+                                float* plane, size_t pitch) {
   float steps[64];
   ScaledSteps(blocks, scale, steps);
-  const size_t pitch = 8 * static_cast<size_t>(blocks.columns);
   for (uint32_t row = range.first; row < range.last; ++row)
     for (uint32_t column = 0; column < blocks.columns; ++column) {
       const int16_t* block = BlockAt(blocks, row, column);
@@ -108,16 +88,10 @@ void SamplesFromBlocks(const jpegrt_blocks& blocks, RowRange range, uint8_t* sam
       Word8 rows[8];
       for (int v = 0; v < 8; ++v)
         rows[v] = (Word8) __builtin_convertvector(block[v], Int32x8) * steps[v];
-      IslowDct1d(rows, 11);  // keeps 2 fractional bits
-      Transpose(rows);
-      IslowDct1d(rows, 18);  // drops them, and the 8 of sqrt(8) twice
-      Transpose(rows);
+      IslowDct(rows);
       uint8_t* corner = samples + 8 * row * pitch + 8 * static_cast<size_t>(column);
       for (int y = 0; y < 8; ++y)
-        for (int x = 0; x < 8; ++x) {
-          const int32_t level = static_cast<int32_t>(rows[y][x] + 128u);
-          corner[y * pitch + x] = static_cast<uint8_t>(level < 0 ? 0 : level > 255 ? 255 : level);
-        }
+        for (int x = 0; x < 8; ++x) corner[y * pitch + x] = LevelFromIslow(rows[y][x]);
     }
 }
 

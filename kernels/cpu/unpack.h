@@ -21,10 +21,11 @@ struct CellSize {
   uint32_t width, height;
 };
 
-void SpectrumFromBlocks(const jpegrt_blocks& blocks, RowRange rows, float scale, float* spectrum);
+void SpectrumFromBlocks(const jpegrt_blocks& blocks, RowRange rows, float scale, float* spectrum,
+                        size_t pitch, size_t plane);
 
 void CoefficientPlaneFromBlocks(const jpegrt_blocks& blocks, RowRange rows, float scale,
-                                float* plane);
+                                float* plane, size_t pitch);
 
 void CellsFromBlocks(const jpegrt_blocks& blocks, RowRange rows, CellSize cell, float scale,
                      float* cells, size_t pitch, size_t plane);

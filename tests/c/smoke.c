@@ -38,6 +38,36 @@ static void test_blocks(void) {
   EXPECT(samples[0] == 132 && samples[63] == 132);
 }
 
+static void test_packed(void) {
+  int16_t coefficients[64] = {8, -300}, unpacked[64];
+  uint16_t table[64] = {4, 1};
+  uint8_t stream[512];
+  float plane[64], dense[64];
+  size_t size = 0;
+  jpegrt_blocks blocks;
+  jpegrt_packed packed;
+  blocks.data = coefficients;
+  blocks.table = table;
+  blocks.rows = blocks.columns = blocks.stride = 1;
+  EXPECT(jpegrt_packed_bound(1, 1) <= sizeof stream);
+  EXPECT(jpegrt_pack_blocks(&blocks, stream, 8, &size) == JPEGRT_ERR_INVALID_ARGUMENT);
+  EXPECT(jpegrt_pack_blocks(&blocks, stream, sizeof stream, &size) == JPEGRT_OK);
+  EXPECT(size == 48);
+  EXPECT(jpegrt_packed_read_header(stream, size - 1, &packed) == JPEGRT_ERR_DAMAGED);
+  EXPECT(jpegrt_packed_read_header(stream, size, &packed) == JPEGRT_OK);
+  EXPECT(packed.rows == 1 && packed.columns == 1 && packed.table == NULL);
+  EXPECT(jpegrt_packed_check(&packed) == JPEGRT_OK);
+  EXPECT(jpegrt_blocks_from_packed(&packed, unpacked) == JPEGRT_OK);
+  EXPECT(memcmp(unpacked, coefficients, sizeof unpacked) == 0);
+  EXPECT(jpegrt_cells_from_packed(&packed, 1, 1, 1, plane) == JPEGRT_ERR_INVALID_ARGUMENT);
+  packed.table = table;
+  EXPECT(jpegrt_cells_from_packed(&packed, 1, 1, 1, plane) == JPEGRT_OK);
+  EXPECT(jpegrt_cells_from_blocks(&blocks, 1, 1, 1, dense) == JPEGRT_OK);
+  EXPECT(memcmp(plane, dense, sizeof plane) == 0);
+  EXPECT(jpegrt_project_cells(&blocks, 1, 1, 1, -1, plane, plane) == JPEGRT_ERR_INVALID_ARGUMENT);
+  EXPECT(jpegrt_project_cells(&blocks, 1, 1, 1, 0, plane, plane) == JPEGRT_OK);
+}
+
 static void test_coefficients(void) {
   jpegrt_coefficients* coefficients;
   jpegrt_image image;
@@ -54,7 +84,7 @@ static void test_coefficients(void) {
 
 static void test_session(void) {
   const jpegrt_graph graph = {"grey", 1, 1, 1};
-  jpegrt_model model = {sizeof(jpegrt_model), 8, 1, 1, &graph};
+  jpegrt_model model = {sizeof(jpegrt_model), 8, 1, 1, &graph, JPEGRT_DOMAIN_CELLS, 0, 0, 0};
   jpegrt_engine engine;
   jpegrt_session* session;
   uint8_t pixel;
@@ -75,7 +105,28 @@ static void test_session(void) {
   model.cell_px = 3;
   EXPECT(jpegrt_session_create(NULL, &model, &engine, &session) == JPEGRT_ERR_INVALID_ARGUMENT);
   EXPECT(session == NULL && destroyed == 2);
+  EXPECT(strstr(jpegrt_create_message(), "cell_px"));
   EXPECT(jpegrt_session_create(NULL, &model, NULL, &session) == JPEGRT_ERR_INVALID_ARGUMENT);
+}
+
+static void test_create_messages(void) {
+  jpegrt_coefficients* coefficients;
+  jpegrt_bundle* bundle;
+  jpegrt_session* session;
+  const uint8_t* bytes;
+  size_t size;
+  EXPECT(jpegrt_bundle_open("no such folder", &bundle) == JPEGRT_ERR_BUNDLE && bundle == NULL);
+  EXPECT(strstr(jpegrt_create_message(), "no such folder/manifest.json cannot be read"));
+  EXPECT(jpegrt_session_open("no such folder", "none", NULL, NULL, &session) == JPEGRT_ERR_BUNDLE);
+  EXPECT(session == NULL && strstr(jpegrt_create_message(), "no such folder"));
+  EXPECT(jpegrt_coefficients_create(NULL) == JPEGRT_ERR_INVALID_ARGUMENT);
+  EXPECT(strstr(jpegrt_create_message(), "null pointer"));
+  EXPECT(jpegrt_coefficients_create(&coefficients) == JPEGRT_OK);
+  EXPECT(strcmp(jpegrt_create_message(), "") == 0);
+  jpegrt_coefficients_destroy(coefficients);
+  EXPECT(jpegrt_bundle_read_graph(NULL, "grey", NULL, &bytes, &size) ==
+         JPEGRT_ERR_INVALID_ARGUMENT);
+  jpegrt_bundle_destroy(NULL);
 }
 
 int main(void) {
@@ -83,7 +134,9 @@ int main(void) {
          JPEGRT_VERSION_MAJOR * 1000000 + JPEGRT_VERSION_MINOR * 1000 + JPEGRT_VERSION_PATCH);
   EXPECT(strncmp(jpegrt_libjpeg_version(), "libjpeg", 7) == 0);
   test_blocks();
+  test_packed();
   test_coefficients();
   test_session();
+  test_create_messages();
   return failures != 0;
 }

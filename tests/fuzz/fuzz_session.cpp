@@ -1,4 +1,5 @@
-// Fuzz target: any bytes through a plain decoder and through a model, strict and lenient.
+// Fuzz target: any bytes through a plain decoder and through models on cells and on pixels, strict
+// and lenient.
 // The sessions outlive an input, so that what one file leaves behind meets the next.
 
 #include <cstdlib>
@@ -34,20 +35,31 @@ int FillWithMean(void*, const char*, const jpegrt_tensor* inputs, size_t n_input
   return mean != mean;
 }
 
+// Small, so that many inputs are tried.
+constexpr uint64_t kMaxPixels = 1 << 16;
+
 class Session {
  public:
   Session(bool allow_damaged, uint32_t cell_px) {
     const jpegrt_graph graphs[] = {{"grey", 1, 1, 1}, {"444", 3, 1, 1}, {"420", 3, 2, 2}};
-    const jpegrt_model model = {sizeof model, cell_px, 1 / 128.f, cell_px > 1 ? 3u : 2u, graphs};
-    const jpegrt_engine engine = {sizeof engine, nullptr, FillWithMean, nullptr};
-    jpegrt_session_options options = {};
-    options.struct_size = sizeof options;
-    options.threads = 2;
-    options.read = {sizeof options.read, allow_damaged, 1 << 20};
-    const bool plain = cell_px == 0;
-    if (jpegrt_session_create(&options, plain ? nullptr : &model, plain ? nullptr : &engine,
-                              &session_) != JPEGRT_OK)
-      std::abort();
+    jpegrt_model model = {};
+    model.cell_px = cell_px;
+    model.n_graphs = cell_px > 1 ? 3 : 2;
+    model.graphs = graphs;
+    Create(allow_damaged, cell_px > 0 ? &model : nullptr);
+  }
+  // On pixels.
+  Session(jpegrt_domain domain, uint32_t enlargement) {
+    const jpegrt_graph graph = {"only", domain == JPEGRT_DOMAIN_RGB ? 3u : 1u, 1, 1};
+    jpegrt_model model = {};
+    model.cell_px = 1;
+    model.n_graphs = 1;
+    model.graphs = &graph;
+    model.domain = domain;
+    model.enlargement = enlargement;
+    model.minimum_px = 9;
+    model.multiple_px = 4;
+    Create(true, &model);
   }
   ~Session() { jpegrt_session_destroy(session_); }
   Session(const Session&) = delete;
@@ -59,13 +71,32 @@ class Session {
     if ((status == JPEGRT_OK) != (std::strlen(jpegrt_session_message(session_)) == 0)) std::abort();
     if (status == JPEGRT_ERR_INTERNAL) std::abort();
     if (status != JPEGRT_OK) return;
-    const size_t row = static_cast<size_t>(image.width) * image.components;
+    jpegrt_pixel_size output;
+    if (jpegrt_session_output_size(session_, &output) != JPEGRT_OK) std::abort();
+    const size_t row = static_cast<size_t>(output.width) * output.channels;
     // Exactly as large as the image, so that a byte too many is found.
-    std::vector<uint8_t> pixels(row * image.height);
+    std::vector<uint8_t> pixels(row * output.height);
     if (jpegrt_session_restore(session_, pixels.data(), row) != JPEGRT_OK) std::abort();
+    std::vector<uint16_t> deep(row * output.height);
+    if (jpegrt_session_restore16(session_, deep.data(), 2 * row) != JPEGRT_OK) std::abort();
   }
 
  private:
+  void Create(bool allow_damaged, jpegrt_model* model) {
+    const jpegrt_engine engine = {sizeof engine, nullptr, FillWithMean, nullptr};
+    jpegrt_session_options options = {};
+    options.struct_size = sizeof options;
+    options.threads = 2;
+    options.read = {sizeof options.read, allow_damaged, kMaxPixels};
+    if (model) {
+      model->struct_size = sizeof *model;
+      model->scale = 1 / 128.f;
+      options.project = model->domain == JPEGRT_DOMAIN_CELLS;
+    }
+    if (jpegrt_session_create(&options, model, model ? &engine : nullptr, &session_) != JPEGRT_OK)
+      std::abort();
+  }
+
   jpegrt_session* session_ = nullptr;
 };
 
@@ -74,8 +105,10 @@ class Session {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   // One set per thread: a session is used by one thread at a time.
   thread_local Session strict_plain(false, 0), plain(true, 0), strict_model(false, 8),
-      model(true, 8), small_cells(true, 1), odd_cells(true, 2);
-  for (Session* session : {&strict_plain, &plain, &strict_model, &model, &small_cells, &odd_cells})
+      model(true, 8), small_cells(true, 1), odd_cells(true, 2), luma(JPEGRT_DOMAIN_LUMA, 1),
+      rgb(JPEGRT_DOMAIN_RGB, 2);
+  for (Session* session :
+       {&strict_plain, &plain, &strict_model, &model, &small_cells, &odd_cells, &luma, &rgb})
     session->Restore(bytes, size);
   return 0;
 }

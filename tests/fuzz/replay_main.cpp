@@ -35,6 +35,7 @@ class Mutator {
 
   // Half of the changes go to the first bytes, where the headers are.
   size_t Position(const Bytes& bytes) {
+    if (bytes.empty()) return 0;
     return Below(Below(2) == 0 ? std::min<size_t>(bytes.size(), 700) : bytes.size());
   }
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.kernels.c_programs import INCLUDE, SOURCES, STRICT_C99, build_tool, compile_c
@@ -18,6 +19,7 @@ STRUCT = re.compile(r"typedef struct (jpegrt_\w+) \{(.*?)\} \1;", re.DOTALL)
 ENUM = re.compile(r"typedef enum (jpegrt_\w+) \{(.*?)\} \1;", re.DOTALL)
 
 SCALARS = {
+    "int32_t": ct.c_int32,
     "uint32_t": ct.c_uint32,
     "uint64_t": ct.c_uint64,
     "int64_t": ct.c_int64,
@@ -60,6 +62,8 @@ def assert_declared_as(declared: object, c_type: str, where: str) -> None:
     else:
         target = structs().get(c_type.removesuffix("*"))
         pointers = (ct.c_void_p, ct.c_char_p) if target is None else (ct.POINTER(target),)
+        if scalar := SCALARS.get(c_type.removesuffix("*")):
+            pointers = (*pointers, ct.POINTER(scalar))
         opaque_out = target is None and c_type.endswith("**")
         assert declared in ((ct.POINTER(ct.c_void_p),) if opaque_out else pointers), where
 
@@ -78,11 +82,14 @@ def test_prototypes_match_header() -> None:
             assert_declared_as(declared, c_type, f"{name}({parameter})")
 
 
-def test_engine_callback_matches_header() -> None:
-    found = re.search(r"int \(\*run\)\(([^)]*)\)", HEADER)
+@pytest.mark.parametrize(
+    ("name", "callback"), [("run", _native.EngineRun), ("read_graph", _native.ReadGraph)]
+)
+def test_callbacks_match_header(name: str, callback: Any) -> None:
+    found = re.search(rf"(?:int|jpegrt_status) \(\*{name}\)\(([^)]*)\)", HEADER)
     assert found
     types = [re.sub(r"\w+$", "", " ".join(part.split())) for part in found[1].split(",")]
-    declared = _native.EngineRun._argtypes_
+    declared = callback._argtypes_
     assert len(types) == len(declared)
     for kind, c_type in zip(declared, types, strict=True):
         if c_type.strip() == "char*":  # written to, so not a c_char_p
@@ -114,7 +121,8 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 
 def test_structs_match_header(layout: dict[str, int]) -> None:
     bodies = dict(STRUCT.findall(HEADER))
-    assert len(bodies) == HEADER.count("typedef struct") - 2  # two are opaque handles
+    handles = re.findall(r"typedef struct (jpegrt_\w+) \1;", HEADER)
+    assert len(bodies) + len(handles) == HEADER.count("typedef struct")
     for name, structure in structs().items():
         c_types = fields(bodies[name])
         assert [field[0] for field in structure._fields_] == list(c_types), name
@@ -133,6 +141,10 @@ def test_structs_match_header(layout: dict[str, int]) -> None:
         ("jpegrt_status", r"JPEGRT_(?:ERR_)?", Status),
         ("jpegrt_colour", r"JPEGRT_COLOUR_", Colour),
         ("jpegrt_coding", r"JPEGRT_CODING_", Coding),
+        ("jpegrt_dtype", r"JPEGRT_", _native.Dtype),
+        ("jpegrt_device", r"JPEGRT_DEVICE_", _native.Device),
+        ("jpegrt_domain", r"JPEGRT_DOMAIN_", _native.Domain),
+        ("jpegrt_layout", r"JPEGRT_LAYOUT_", _native.Layout),
     ],
 )
 def test_enums_match_header(c_name: str, prefix: str, python: type[IntEnum]) -> None:

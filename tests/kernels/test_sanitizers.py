@@ -1,4 +1,4 @@
-"""The native core under sanitizers: mutated files for a while, sessions in several threads."""
+"""The native core under sanitizers: mutated files and packed streams for a while, sessions in several threads."""
 
 import os
 import subprocess
@@ -8,6 +8,12 @@ import pytest
 from tests.kernels.c_programs import ROOT, Libjpeg, build_tool
 from tests.kernels.images import synthetic
 from tests.kernels.samplings import CODINGS, SAMPLINGS
+
+from jpegrt.runtime.bundle import shipped_bundles
+
+MANIFESTS = sorted(
+    [*(ROOT / "tests/fuzz").glob("*/manifest/*.json"), shipped_bundles() / "cellnet/manifest.json"]
+)
 
 ENVIRONMENT = os.environ | {
     "ASAN_OPTIONS": "abort_on_error=0:detect_stack_use_after_return=1",
@@ -41,7 +47,7 @@ def run(*command: str | Path) -> str:
 
 def build(folder: Path, sanitizers: str) -> None:
     cmake = build_tool("cmake")
-    options = (f"-DJPEGRT_SANITIZE={sanitizers}", "-DJPEGRT_TESTS=ON")
+    options = (f"-DJPEGRT_SANITIZE={sanitizers}", "-DJPEGRT_TESTS=ON", "-DJPEGRT_CUDA=OFF")
     run(cmake, "-S", ROOT, "-B", folder, *options, "-DCMAKE_BUILD_TYPE=RelWithDebInfo")
     run(cmake, "--build", folder, "--parallel", "2")
 
@@ -55,5 +61,15 @@ def test_mutated_files(
 ) -> None:
     build(tmp_path, sanitizers)
     run(tmp_path / "smoke_c")
-    output = run(tmp_path / "replay_session", str(seconds), str(threads), *corpus)
+    run(tmp_path / "replay_manifest", "3", str(threads), *MANIFESTS)
+    # A session in each of eight threads, on a bundle that they all open.
+    run(tmp_path / "restore_many", shipped_bundles() / "cellnet", "own", corpus[0], "20", "8")
+    run(tmp_path / "non_local_c")
+    for target in ("session", "coefficients"):
+        output = run(tmp_path / f"replay_{target}", str(seconds), str(threads), *corpus)
+        assert int(output.split()[0]) > 100
+    output = run(tmp_path / "replay_pixels", str(seconds), str(threads), *corpus)
     assert int(output.split()[0]) > 100
+    attacks = sorted((ROOT / "tests/fuzz/corpus/packed").iterdir())
+    output = run(tmp_path / "replay_packed", str(seconds), str(threads), *attacks)
+    assert int(output.split()[0]) > 1000

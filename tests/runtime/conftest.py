@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.kernels.c_programs import Libjpeg
 from tests.runtime.command_line import CommandLine
+from tests.runtime.embedding import Installation, install
 
 from jpegrt.runtime.bundle import shipped_bundles
 
@@ -24,3 +25,9 @@ def bundle_folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def jpegrt(capsys: pytest.CaptureFixture[str]) -> CommandLine:
     return CommandLine(capsys)
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """Built once for all tests: it takes half a minute, so these are slow tests."""
+    return install(tmp_path_factory.mktemp("installation"))

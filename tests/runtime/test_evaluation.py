@@ -201,6 +201,7 @@ class FakeSession:
     """A session that decodes."""
 
     model_name, precision, engine_name = "fake", "fp32", "none"
+    enlargement = 1
 
     def __init__(self, model: str, **options: object) -> None:
         pass

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.kernels.c_programs import compile_c
 
+from jpegrt.kernels import _native, read_coefficients
 from jpegrt.runtime.cli import build_parser
 
 ROOT = Path(__file__).parents[2]
@@ -99,14 +101,52 @@ def test_documents_name_files_that_exist(document: Path) -> None:
             assert os.access(ROOT / name, os.X_OK), name
 
 
-def test_python_example_of_the_readme(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", DOCUMENTS[0].read_text(), re.DOTALL)
+def examples(language: str) -> dict[str, str]:
+    """The README's examples in that language, by the heading they are under."""
+    sections = re.split(r"^## ", DOCUMENTS[0].read_text(), flags=re.MULTILINE)
+    blocks = {text.partition("\n")[0]: text.split(f"```{language}\n")[1:] for text in sections}
+    return {heading: found[0].partition("```")[0] for heading, found in blocks.items() if found}
+
+
+PYTHON_OUTPUT = {
+    "Python": r"\(384, 512, 3\) ",
+    "DCT coefficients in NumPy and C": r"512 384 4:2:0\n(int16 \(\d+, \d+, 8, 8\) .*\n){3}$",
+}
+
+
+def test_python_examples_of_the_readme(tmp_path: Path) -> None:
+    found = examples("python")
+    assert found.keys() == PYTHON_OUTPUT.keys()
     (tmp_path / "photo.jpg").write_bytes(EXAMPLE.read_bytes())
-    command = [sys.executable, "-c", example]
-    output = subprocess.run(
-        command, check=True, cwd=tmp_path, capture_output=True, text=True
-    ).stdout
-    assert output.startswith("(384, 512, 3) ")
+    for heading, output in PYTHON_OUTPUT.items():
+        command = [sys.executable, "-c", found[heading]]
+        printed = subprocess.run(
+            command, check=True, cwd=tmp_path, capture_output=True, text=True
+        ).stdout
+        assert re.match(output, printed), printed
+
+
+def test_c_example_of_the_readme(tmp_path: Path) -> None:
+    (example,) = examples("c").values()
+    (tmp_path / "example.c").write_text(example)
+    library = Path(_native.lib._name).resolve()
+    program = compile_c(
+        tmp_path / "example.c", tmp_path / "example", str(library), f"-Wl,-rpath,{library.parent}"
+    )
+    image = read_coefficients(EXAMPLE.read_bytes())
+    expected = ""
+    for component in image.components:
+        assert component.blocks is not None and component.table is not None
+        rows, columns = component.blocks.shape[:2]
+        expected += f"{rows} x {columns} blocks, "
+        expected += f"first DC {component.blocks[0, 0, 0, 0]} x {component.table[0, 0]}\n"
+    result = subprocess.run([program, EXAMPLE], check=True, capture_output=True, text=True)
+    assert result.stdout == expected
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes(EXAMPLE.read_bytes()[:2000])
+    failed = subprocess.run([program, damaged], check=False, capture_output=True, text=True)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "damaged" in failed.stderr
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,34 @@ class Status(IntEnum):
     TOO_LARGE = 6
     ENGINE = 7
     INTERNAL = 8
+    BUNDLE = 9
+    NO_DEVICE = 10
+    CUDA = 11
+
+
+class Dtype(IntEnum):
+    FLOAT32 = 0
+    FLOAT16 = 1
+    UINT8 = 2
+    UINT16 = 3
+
+
+class Device(IntEnum):
+    CPU = 0
+    CUDA = 1
+
+
+class Domain(IntEnum):
+    CELLS = 0
+    LUMA = 1
+    RGB = 2
+
+
+class Layout(IntEnum):
+    CELLS = 0
+    SPECTRUM = 1
+    PLANE = 2
+    SAMPLES = 3
 
 
 class Blocks(ct.Structure):
@@ -41,6 +69,16 @@ class Blocks(ct.Structure):
         ("rows", ct.c_uint32),
         ("columns", ct.c_uint32),
         ("stride", ct.c_uint32),
+    )
+
+
+class Packed(ct.Structure):
+    _fields_ = (
+        ("data", ct.c_void_p),
+        ("size", ct.c_size_t),
+        ("table", ct.c_void_p),
+        ("rows", ct.c_uint32),
+        ("columns", ct.c_uint32),
     )
 
 
@@ -127,6 +165,47 @@ class Model(ct.Structure):
         ("scale", ct.c_float),
         ("n_graphs", ct.c_uint32),
         ("graphs", ct.POINTER(Graph)),
+        ("domain", ct.c_int),
+        ("enlargement", ct.c_uint32),
+        ("minimum_px", ct.c_uint32),
+        ("multiple_px", ct.c_uint32),
+    )
+
+
+class EngineOptions(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("threads", ct.c_uint32),
+        ("precision", ct.c_char_p),
+        ("provider", ct.c_char_p),
+        ("library", ct.c_char_p),
+        ("device_index", ct.c_uint32),
+    )
+
+
+ReadGraph = ct.CFUNCTYPE(
+    ct.c_int,
+    ct.c_void_p,
+    ct.c_char_p,
+    ct.POINTER(ct.c_void_p),
+    ct.POINTER(ct.c_size_t),
+    ct.POINTER(ct.c_char),
+    ct.c_size_t,
+)
+
+
+class EngineRequest(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("abi", ct.c_uint32),
+        ("threads", ct.c_uint32),
+        ("device_index", ct.c_uint32),
+        ("provider", ct.c_char_p),
+        ("library", ct.c_char_p),
+        ("model", ct.c_char_p),
+        ("precision", ct.c_char_p),
+        ("read_graph", ReadGraph),
+        ("bundle", ct.c_void_p),
     )
 
 
@@ -135,6 +214,16 @@ class SessionOptions(ct.Structure):
         ("struct_size", ct.c_uint32),
         ("threads", ct.c_uint32),
         ("read", ReadOptions),
+        ("project", ct.c_uint32),
+        ("slack", ct.c_float),
+    )
+
+
+class PixelSize(ct.Structure):
+    _fields_ = (
+        ("width", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("channels", ct.c_uint32),
     )
 
 
@@ -147,15 +236,81 @@ class Timings(ct.Structure):
     )
 
 
+class NonLocalOptions(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("threads", ct.c_uint32),
+        ("images", ct.c_uint32),
+        ("channels", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("width", ct.c_uint32),
+        ("window_px", ct.c_uint32),
+        ("dtype", ct.c_int),
+        ("h", ct.c_float),
+    )
+
+
+class BlockingEdgesOptions(ct.Structure):
+    _fields_ = (
+        ("struct_size", ct.c_uint32),
+        ("images", ct.c_uint32),
+        ("channels", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("width", ct.c_uint32),
+        ("grid_x", ct.c_uint32),
+        ("grid_y", ct.c_uint32),
+        ("ratio", ct.c_float),
+        ("least_step", ct.c_float),
+    )
+
+
+class Unpacking(ct.Structure):
+    _fields_ = (
+        ("blocks", Blocks),
+        ("packed", ct.c_void_p),
+        ("out", ct.c_void_p),
+        ("plane", ct.c_uint64),
+        ("pitch", ct.c_uint32),
+        ("cell_width", ct.c_uint32),
+        ("cell_height", ct.c_uint32),
+        ("grid_rows", ct.c_uint32),
+        ("grid_columns", ct.c_uint32),
+    )
+
+
+class CellImage(ct.Structure):
+    _fields_ = (
+        ("cells", ct.c_void_p * 3),
+        ("plane", ct.c_uint64),
+        ("pitch", ct.c_uint32),
+        ("width", ct.c_uint32),
+        ("height", ct.c_uint32),
+        ("colour", ct.c_int),
+        ("pixels", ct.c_void_p),
+        ("row_stride", ct.c_uint64),
+    )
+
+
+class Decoding(ct.Structure):
+    _fields_ = (
+        ("image", ct.POINTER(Image)),
+        ("packed", ct.c_void_p * MAX_COMPONENTS),
+        ("pixels", ct.c_void_p),
+        ("row_stride", ct.c_uint64),
+    )
+
+
 _HANDLE = ct.c_void_p
 _HANDLE_OUT = ct.POINTER(ct.c_void_p)
 _BLOCKS = ct.POINTER(Blocks)
 _IMAGE_OUT = ct.POINTER(Image)
+_PACKED = ct.POINTER(Packed)
 
 # name -> (result, parameters), in the order of jpegrt.h; tests/kernels/test_abi.py compares the two.
 PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_version": (ct.c_uint32, []),
     "jpegrt_libjpeg_version": (ct.c_char_p, []),
+    "jpegrt_create_message": (ct.c_char_p, []),
     "jpegrt_spectrum_from_blocks": (ct.c_int, [_BLOCKS, ct.c_float, ct.c_void_p]),
     "jpegrt_coefficient_plane_from_blocks": (ct.c_int, [_BLOCKS, ct.c_float, ct.c_void_p]),
     "jpegrt_cells_from_blocks": (
@@ -163,6 +318,10 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         [_BLOCKS, ct.c_uint32, ct.c_uint32, ct.c_float, ct.c_void_p],
     ),
     "jpegrt_samples_from_blocks": (ct.c_int, [_BLOCKS, ct.c_void_p]),
+    "jpegrt_project_cells": (
+        ct.c_int,
+        [_BLOCKS, ct.c_uint32, ct.c_uint32, ct.c_float, ct.c_float, ct.c_void_p, ct.c_void_p],
+    ),
     "jpegrt_coefficients_create": (ct.c_int, [_HANDLE_OUT]),
     "jpegrt_coefficients_destroy": (None, [_HANDLE]),
     "jpegrt_coefficients_message": (ct.c_char_p, [_HANDLE]),
@@ -174,15 +333,110 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         ct.c_int,
         [_HANDLE, ct.c_char_p, ct.c_size_t, ct.POINTER(ReadOptions), _IMAGE_OUT],
     ),
+    "jpegrt_packed_bound": (ct.c_size_t, [ct.c_uint32, ct.c_uint32]),
+    "jpegrt_pack_blocks": (ct.c_int, [_BLOCKS, ct.c_void_p, ct.c_size_t, ct.c_void_p]),
+    "jpegrt_packed_read_header": (ct.c_int, [ct.c_void_p, ct.c_size_t, _PACKED]),
+    "jpegrt_packed_check": (ct.c_int, [_PACKED]),
+    "jpegrt_blocks_from_packed": (ct.c_int, [_PACKED, ct.c_void_p]),
+    "jpegrt_spectrum_from_packed": (ct.c_int, [_PACKED, ct.c_float, ct.c_void_p]),
+    "jpegrt_coefficient_plane_from_packed": (ct.c_int, [_PACKED, ct.c_float, ct.c_void_p]),
+    "jpegrt_cells_from_packed": (
+        ct.c_int,
+        [_PACKED, ct.c_uint32, ct.c_uint32, ct.c_float, ct.c_void_p],
+    ),
+    "jpegrt_samples_from_packed": (ct.c_int, [_PACKED, ct.c_void_p]),
+    "jpegrt_coefficients_read_packed": (
+        ct.c_int,
+        [_HANDLE, ct.c_char_p, ct.c_size_t, ct.POINTER(ReadOptions), _IMAGE_OUT, _PACKED],
+    ),
+    "jpegrt_bundle_open": (ct.c_int, [ct.c_char_p, _HANDLE_OUT]),
+    "jpegrt_bundle_destroy": (None, [_HANDLE]),
+    "jpegrt_bundle_message": (ct.c_char_p, [_HANDLE]),
+    "jpegrt_bundle_model_name": (ct.c_char_p, [_HANDLE]),
+    "jpegrt_bundle_model": (ct.POINTER(Model), [_HANDLE]),
+    "jpegrt_bundle_precision": (ct.c_char_p, [_HANDLE, ct.c_uint32]),
+    "jpegrt_bundle_default_precision": (ct.c_char_p, [_HANDLE]),
+    "jpegrt_bundle_read_graph": (
+        ct.c_int,
+        [_HANDLE, ct.c_char_p, ct.c_char_p, ct.POINTER(ct.c_void_p), ct.POINTER(ct.c_size_t)],
+    ),
+    "jpegrt_engine_open": (
+        ct.c_int,
+        [ct.c_char_p, _HANDLE, ct.POINTER(EngineOptions), ct.POINTER(Engine)],
+    ),
     "jpegrt_session_create": (
         ct.c_int,
         [ct.POINTER(SessionOptions), ct.POINTER(Model), ct.POINTER(Engine), _HANDLE_OUT],
     ),
+    "jpegrt_session_open": (
+        ct.c_int,
+        [
+            ct.c_char_p,
+            ct.c_char_p,
+            ct.POINTER(SessionOptions),
+            ct.POINTER(EngineOptions),
+            _HANDLE_OUT,
+        ],
+    ),
     "jpegrt_session_destroy": (None, [_HANDLE]),
     "jpegrt_session_message": (ct.c_char_p, [_HANDLE]),
     "jpegrt_session_read": (ct.c_int, [_HANDLE, ct.c_char_p, ct.c_size_t, _IMAGE_OUT]),
+    "jpegrt_session_load": (ct.c_int, [_HANDLE, _IMAGE_OUT]),
+    "jpegrt_session_load_pixels": (
+        ct.c_int,
+        [_HANDLE, ct.c_void_p, ct.c_uint32, ct.c_uint32, ct.c_uint32, ct.c_size_t],
+    ),
+    "jpegrt_session_output_size": (ct.c_int, [_HANDLE, ct.POINTER(PixelSize)]),
     "jpegrt_session_restore": (ct.c_int, [_HANDLE, ct.c_void_p, ct.c_size_t]),
+    "jpegrt_session_restore16": (ct.c_int, [_HANDLE, ct.c_void_p, ct.c_size_t]),
     "jpegrt_session_timings": (ct.c_int, [_HANDLE, ct.POINTER(Timings)]),
+    "jpegrt_non_local": (
+        ct.c_int,
+        [ct.POINTER(NonLocalOptions), *[ct.c_void_p] * 5],
+    ),
+    "jpegrt_find_blocking_edges": (
+        ct.c_int,
+        [ct.POINTER(BlockingEdgesOptions), ct.c_void_p, ct.c_void_p],
+    ),
+    "jpegrt_cuda_create": (ct.c_int, [_HANDLE_OUT]),
+    "jpegrt_cuda_destroy": (None, [_HANDLE]),
+    "jpegrt_cuda_message": (ct.c_char_p, [_HANDLE]),
+    "jpegrt_cuda_attach": (ct.c_int, [_HANDLE, ct.c_int32]),
+    "jpegrt_cuda_unpack": (
+        ct.c_int,
+        [
+            _HANDLE,
+            ct.POINTER(Unpacking),
+            ct.c_size_t,
+            ct.c_int,
+            ct.c_int,
+            ct.c_float,
+            ct.c_void_p,
+        ],
+    ),
+    "jpegrt_cuda_pixels_from_cells": (
+        ct.c_int,
+        [
+            _HANDLE,
+            ct.POINTER(CellImage),
+            ct.c_size_t,
+            ct.c_uint32,
+            ct.c_int,
+            ct.c_float,
+            ct.c_int,
+            ct.c_void_p,
+        ],
+    ),
+    "jpegrt_cuda_decode_scratch_bytes": (ct.c_uint64, [ct.POINTER(Decoding), ct.c_size_t]),
+    "jpegrt_cuda_decode": (
+        ct.c_int,
+        [_HANDLE, ct.POINTER(Decoding), ct.c_size_t, ct.c_void_p, ct.c_void_p],
+    ),
+    "jpegrt_cuda_non_local_scratch_bytes": (ct.c_uint64, [ct.POINTER(NonLocalOptions)]),
+    "jpegrt_cuda_non_local": (
+        ct.c_int,
+        [_HANDLE, ct.POINTER(NonLocalOptions), *[ct.c_void_p] * 7],
+    ),
 }
 
 
@@ -233,3 +487,9 @@ def check(status: int, call: str) -> None:
     """Raises NativeError for a call that has no handle to ask for a message."""
     if status:
         raise NativeError(status, f"{call}: {Status(status).name.lower().replace('_', ' ')}")
+
+
+def check_create(status: int) -> None:
+    """Raises NativeError for a `_create` or `_open`, with its message."""
+    if status:
+        raise NativeError(status, lib.jpegrt_create_message().decode(errors="replace"))

@@ -1,6 +1,7 @@
 """A JPEG's quantised DCT coefficients, tables and geometry."""
 
 import ctypes as ct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jpegrt.kernels import _native
-from jpegrt.kernels._native import NativeError, array_at, check, lib
+from jpegrt.kernels._native import NativeError, array_at, check_create, lib
 
 DEFAULT_MAX_PIXELS = 1 << 27
 
@@ -32,10 +33,11 @@ class Coding(IntEnum):
 class Component:
     """One component's geometry and, once the file is decoded, its coefficients.
 
-    blocks: quantised coefficients, int16 (rows, columns, 8, 8), last axes (v, u); None after
-        `read_header`.
+    blocks: quantised coefficients, int16 (rows, columns, 8, 8), last axes (v, u), rows and columns
+        those that hold samples of the image; None after `read_header` and `read_packed`.
     table: quantisation steps, uint16 (8, 8), same order; None after `read_header`.
     width, height: samples that belong to the image; h, v: sampling factors.
+    packed: the coefficients as a packed stream, uint8 (n,), after `read_packed` only.
     """
 
     blocks: NDArray[np.int16] | None
@@ -44,6 +46,7 @@ class Component:
     height: int
     h: int
     v: int
+    packed: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,10 @@ def read_options(allow_damaged: bool, max_pixels: int) -> _native.ReadOptions:
     return _native.ReadOptions(ct.sizeof(_native.ReadOptions), allow_damaged, max_pixels)
 
 
-def image_from_native(image: _native.Image) -> JpegImage:
-    """A Python view of a native image; its blocks and tables are copied."""
+def image_from_native(
+    image: _native.Image, packed: Sequence[_native.Packed] | None = None
+) -> JpegImage:
+    """A Python view of a native image; its blocks or packed streams, and tables, are copied."""
     return JpegImage(
         image.width,
         image.height,
@@ -100,18 +105,26 @@ def image_from_native(image: _native.Image) -> JpegImage:
         bool(image.arithmetic),
         image.restart_interval,
         image.warnings,
-        tuple(_component(image.component[c]) for c in range(image.components)),
+        tuple(
+            _component(image.component[c], packed[c] if packed else None)
+            for c in range(image.components)
+        ),
     )
 
 
-def _component(component: _native.Component) -> Component:
-    blocks = table = None
+def _component(component: _native.Component, packed: _native.Packed | None) -> Component:
+    blocks = table = stream = None
     native = component.blocks
     if native.data:
         padded = array_at(native.data, np.int16, (native.rows, native.stride, 8, 8))
         blocks = padded[:, : native.columns].copy()
+    if native.table:
         table = array_at(native.table, np.uint16, (8, 8)).copy()
-    return Component(blocks, table, component.width, component.height, component.h, component.v)
+    if packed:
+        stream = array_at(packed.data, np.uint8, (packed.size,)).copy()
+    return Component(
+        blocks, table, component.width, component.height, component.h, component.v, stream
+    )
 
 
 class CoefficientReader:
@@ -119,7 +132,7 @@ class CoefficientReader:
 
     def __init__(self) -> None:
         self._handle = ct.c_void_p()
-        check(lib.jpegrt_coefficients_create(ct.byref(self._handle)), "jpegrt_coefficients_create")
+        check_create(lib.jpegrt_coefficients_create(ct.byref(self._handle)))
 
     def __del__(self) -> None:
         lib.jpegrt_coefficients_destroy(self._handle)
@@ -127,6 +140,17 @@ class CoefficientReader:
     def read_header(self, jpeg: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> JpegImage:
         """Geometry and sampling only. Raises NativeError."""
         return self._read(lib.jpegrt_coefficients_read_header, jpeg, False, max_pixels)
+
+    def read_packed(
+        self, jpeg: bytes, *, allow_damaged: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS
+    ) -> JpegImage:
+        """As `read`, but the components have `packed` streams instead of blocks.
+
+        The blocks are packed as they are decoded, so that a large image's never leave the cache.
+        """
+        packed = (_native.Packed * _native.MAX_COMPONENTS)()
+        call = lib.jpegrt_coefficients_read_packed
+        return self._read(call, jpeg, allow_damaged, max_pixels, packed)
 
     def read(
         self, jpeg: bytes, *, allow_damaged: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS
@@ -138,13 +162,16 @@ class CoefficientReader:
         """
         return self._read(lib.jpegrt_coefficients_read, jpeg, allow_damaged, max_pixels)
 
-    def _read(self, call, jpeg: bytes, allow_damaged: bool, max_pixels: int) -> JpegImage:  # type: ignore[no-untyped-def]
+    def _read(  # type: ignore[no-untyped-def]
+        self, call, jpeg: bytes, allow_damaged: bool, max_pixels: int, packed=None
+    ) -> JpegImage:
         image = _native.Image()
         options = read_options(allow_damaged, max_pixels)
-        status = call(self._handle, jpeg, len(jpeg), ct.byref(options), ct.byref(image))
+        outputs = (ct.byref(image), packed) if packed else (ct.byref(image),)
+        status = call(self._handle, jpeg, len(jpeg), ct.byref(options), *outputs)
         if status:
             raise NativeError(status, lib.jpegrt_coefficients_message(self._handle).decode())
-        return image_from_native(image)
+        return image_from_native(image, packed)
 
 
 def read_coefficients(

@@ -1,4 +1,4 @@
-"""The native session: JPEG bytes in, pixels out, an engine of the caller's in between."""
+"""The native session: JPEG bytes or pixels in, pixels out, an engine of the caller's in between."""
 
 import ctypes as ct
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jpegrt.kernels import _native
-from jpegrt.kernels._native import NativeError, array_at, check, lib
+from jpegrt.kernels._native import NativeError, array_at, check, check_create, lib
 from jpegrt.kernels.coefficients import (
     DEFAULT_MAX_PIXELS,
     JpegImage,
     image_from_native,
     read_options,
 )
+
+DOMAINS = tuple(domain.name.lower() for domain in _native.Domain)
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
@@ -46,11 +48,24 @@ class GraphSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which tensors a model's graphs take: `jpegrt_model` in jpegrt.h."""
+    """Which tensors a model's graphs take: `jpegrt_model` in jpegrt.h.
+
+    domain: "cells" for JPEGs' coefficients; "luma" or "rgb" for pixels, with cell_px 1.
+    enlargement, minimum_px, multiple_px: of models on pixels; how often the output is as wide and
+        as high as the image, and the sides that the network takes.
+    """
 
     cell_px: int
     scale: float
     graphs: Sequence[GraphSpec]
+    domain: str = "cells"
+    enlargement: int = 1
+    minimum_px: int = 1
+    multiple_px: int = 1
+
+    @property
+    def takes_pixels(self) -> bool:
+        return self.domain != "cells"
 
 
 @dataclass(frozen=True)
@@ -81,18 +96,29 @@ class Pipeline:
         threads: int = 0,
         allow_damaged: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        project: float | None = None,
     ) -> None:
         """threads: for everything but the engine, 0 = one per core. The rest as for
-        `CoefficientReader.read`. Raises NativeError or ValueError."""
+        `CoefficientReader.read`; max_pixels limits restored pixels too, where they are more.
+        project: the slack, in steps, with which what a model on cells restores is projected as by
+            `project_cells`, where a component is sampled 1x1; None: it is not projected.
+        Raises NativeError or ValueError."""
         self._handle = ct.c_void_p()  # first, for __del__
         self._shape: tuple[int, ...] = ()
+        self._given: NDArray[np.uint8] | None = None  # what the native side reads, kept alive
         self._errors: list[BaseException] = []
         if threads < 0:
             raise ValueError(f"threads must not be negative, got {threads}")
         if (model is None) != (engine is None):
             raise ValueError("a model needs an engine, and an engine a model")
+        if model is not None and model.domain not in DOMAINS:
+            raise ValueError(f"a model's domain is one of {', '.join(DOMAINS)}, not {model.domain}")
         options = _native.SessionOptions(
-            ct.sizeof(_native.SessionOptions), threads, read_options(allow_damaged, max_pixels)
+            ct.sizeof(_native.SessionOptions),
+            threads,
+            read_options(allow_damaged, max_pixels),
+            project is not None,
+            project or 0,
         )
         native_model = native_engine = None
         if model is not None and engine is not None:
@@ -103,7 +129,15 @@ class Pipeline:
                 )
             )
             native_model = _native.Model(
-                ct.sizeof(_native.Model), model.cell_px, model.scale, len(graphs), graphs
+                ct.sizeof(_native.Model),
+                model.cell_px,
+                model.scale,
+                len(graphs),
+                graphs,
+                DOMAINS.index(model.domain),
+                model.enlargement,
+                model.minimum_px,
+                model.multiple_px,
             )
             # Kept: the native side calls it as long as the session lives.
             self._callback = _native.EngineRun(_callback(engine, self._errors))
@@ -116,7 +150,7 @@ class Pipeline:
             ct.byref(native_engine) if native_engine else None,
             ct.byref(self._handle),
         )
-        check(status, "jpegrt_session_create")
+        check_create(status)
 
     def __del__(self) -> None:
         lib.jpegrt_session_destroy(self._handle)
@@ -126,26 +160,63 @@ class Pipeline:
         self._read(jpeg)
         return self._shape
 
+    def load_pixels(self, pixels: NDArray[np.uint8]) -> tuple[int, ...]:
+        """Takes uint8 (H, W) or (H, W, 3) RGB instead of a JPEG, for models on pixels; returns the
+        shape of the pixels to come, which models that enlarge make larger.
+
+        Rows may lie apart. The array must stay as it is until it is restored.
+        Raises NativeError or ValueError.
+        """
+        channels = pixels.shape[2] if pixels.ndim == 3 else 1
+        if (
+            pixels.dtype != np.uint8
+            or pixels.ndim not in (2, 3)
+            or channels not in (1, 3)
+            or 0 in pixels.shape
+        ):
+            raise ValueError(
+                f"need uint8 pixels of shape (H, W) or (H, W, 3), got {pixels.dtype} {pixels.shape}"
+            )
+        inner = (channels, 1) if pixels.ndim == 3 else (1,)
+        if pixels.strides[1:] != inner or pixels.strides[0] < pixels.shape[1] * channels:
+            pixels = np.ascontiguousarray(pixels)
+        self._shape, self._given = (), pixels
+        height, width = pixels.shape[:2]
+        # NumPy may state any stride where there is one row only.
+        row_stride = pixels.strides[0] if height > 1 else width * channels
+        address = pixels.ctypes.data
+        self._check(
+            lib.jpegrt_session_load_pixels(
+                self._handle, address, width, height, channels, row_stride
+            )
+        )
+        self._shape = self._output_shape()
+        return self._shape
+
     def read_image(self, jpeg: bytes) -> JpegImage:
         """Entropy-decodes; returns geometry, tables and a copy of the coefficients."""
         return image_from_native(self._read(jpeg))
 
-    def restore(self, pixels: NDArray[np.uint8]) -> None:
-        """Writes the image last read into `pixels`, of the shape that `read` returned."""
+    def restore(self, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
+        """Writes the image last read into `pixels`, of the shape that `read` returned.
+
+        uint16 pixels are of the whole range: 257 is one level of 8 bits.
+        """
         if not self._shape:
             raise ValueError("no image: read one before restoring it")
         if (
-            pixels.dtype != np.uint8
+            pixels.dtype not in (np.uint8, np.uint16)
             or not pixels.flags.c_contiguous
             or not pixels.flags.writeable
             or pixels.shape != self._shape
         ):
             raise ValueError(
-                f"need a writable C-contiguous uint8 array of shape {self._shape}, "
+                f"need a writable C-contiguous uint8 or uint16 array of shape {self._shape}, "
                 f"got {pixels.dtype} {pixels.shape}"
             )
-        row_stride = pixels.strides[0]
-        self._check(lib.jpegrt_session_restore(self._handle, pixels.ctypes.data, row_stride))
+        deep = pixels.dtype == np.uint16
+        call = lib.jpegrt_session_restore16 if deep else lib.jpegrt_session_restore
+        self._check(call(self._handle, pixels.ctypes.data, pixels.strides[0]))
 
     @property
     def timings(self) -> Timings:
@@ -157,12 +228,16 @@ class Pipeline:
         )
 
     def _read(self, jpeg: bytes) -> _native.Image:
-        self._shape = ()
+        self._shape, self._given = (), None
         image = _native.Image()
         self._check(lib.jpegrt_session_read(self._handle, jpeg, len(jpeg), ct.byref(image)))
-        channels = (image.components,) if image.components > 1 else ()
-        self._shape = (image.height, image.width, *channels)
+        self._shape = self._output_shape()
         return image
+
+    def _output_shape(self) -> tuple[int, ...]:
+        size = _native.PixelSize()
+        self._check(lib.jpegrt_session_output_size(self._handle, ct.byref(size)))
+        return (size.height, size.width, *((size.channels,) if size.channels > 1 else ()))
 
     def _check(self, status: int) -> None:
         if self._errors:

@@ -48,6 +48,10 @@ class Bundle:
             self.manifest["cell_px"],
             self.manifest["input_scale"],
             [GraphSpec(**graph) for graph in self.manifest["graphs"]],
+            self.manifest.get("domain", "cells"),
+            self.manifest.get("scale", 1),
+            self.manifest.get("size_rule", {}).get("minimum_px", 1),
+            self.manifest.get("size_rule", {}).get("multiple_px", 1),
         )
 
     def choose_precision(self, precision: str | None) -> str:
@@ -139,6 +143,7 @@ def _check(manifest: dict[str, Any]) -> None:
     _require(_is_integer(cell_px) and cell_px in (1, 2, 4, 8), "cell_px is not 1, 2, 4 or 8")
     _require(type(scale) in (int, float) and 0 < scale < math.inf, "input_scale is not above 0")
 
+    _check_domain(manifest)
     graphs = manifest["graphs"]
     _require(isinstance(graphs, list) and bool(graphs), "graphs is no list of graphs")
     for graph in graphs:
@@ -153,7 +158,7 @@ def _check(manifest: dict[str, Any]) -> None:
                 _is_integer(factor) and factor > 0 and cell_px % factor == 0,
                 f"the chroma factors of graph {graph['name']} do not divide cell_px",
             )
-    _require(any(graph["components"] == 1 for graph in graphs), "no graph is grey")
+    _check_graphs(manifest.get("domain", "cells"), [graph["components"] for graph in graphs])
     names = {graph["name"] for graph in graphs}
     _require(len(names) == len(graphs), "two graphs share a name")
 
@@ -176,6 +181,36 @@ def _check(manifest: dict[str, Any]) -> None:
         isinstance(default, str) and default in precisions,
         "default_precision is none of precisions",
     )
+
+
+def _check_domain(manifest: dict[str, Any]) -> None:
+    """What a model on pixels has beyond one on cells: all of it may be left out."""
+    domain, scale = manifest.get("domain", "cells"), manifest.get("scale", 1)
+    _require(domain in ("cells", "luma", "rgb"), "domain is not cells, luma or rgb")
+    _require(_is_integer(scale) and 1 <= scale <= 4, "scale is not 1, 2, 3 or 4")
+    rule = manifest.get("size_rule", {})
+    _require(isinstance(rule, dict), "size_rule is no table")
+    minimum, multiple = rule.get("minimum_px", 1), rule.get("multiple_px", 1)
+    _require(_is_integer(minimum) and 1 <= minimum <= 4096, "minimum_px is not from 1 to 4096")
+    _require(_is_integer(multiple) and 1 <= multiple <= 1024, "multiple_px is not from 1 to 1024")
+    if domain == "cells":
+        _require(
+            scale == minimum == multiple == 1,
+            "a model on cells has a scale or a size rule other than 1",
+        )
+    else:
+        _require(manifest["cell_px"] == 1, "cell_px of a model on pixels is not 1")
+
+
+def _check_graphs(domain: str, components: list[int]) -> None:
+    """The graphs that the domain needs, and none beyond."""
+    grey, colour = components.count(1), components.count(3)
+    if domain == "cells":
+        _require(grey > 0, "no graph is grey")
+    elif domain == "luma":
+        _require((grey, colour) == (1, 0), "a luma model's graphs are not one, grey")
+    else:
+        _require(colour == 1 and grey <= 1, "an rgb model's graphs are not one, and one grey")
 
 
 def _require(is_so: bool, otherwise: str) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jpegrt.runtime.errors import RestoreError, UsageError
+from jpegrt.runtime.png16 import png_from_uint16
 
 
 def output_path(source: Path, folder: Path) -> Path:
@@ -85,10 +86,16 @@ def _rename_to_new(temporary: Path, path: Path) -> None:
         temporary.replace(path)  # a file system without links
 
 
-def write_png(pixels: NDArray[np.uint8], path: Path, *, overwrite: bool = True) -> None:
-    """Writes uint8 (H, W) or (H, W, 3) RGB, whole or not at all. Raises RestoreError."""
+def write_png(
+    pixels: NDArray[np.uint8] | NDArray[np.uint16], path: Path, *, overwrite: bool = True
+) -> None:
+    """Writes uint8 or uint16, (H, W) or (H, W, 3) RGB, whole or not at all, with as many bits a
+    sample. Raises RestoreError."""
     with written_whole(path, overwrite=overwrite) as file:
-        Image.fromarray(pixels).save(file, "PNG")
+        if pixels.dtype == np.uint16:
+            file.write(png_from_uint16(pixels.astype(np.uint16, copy=False)))
+        else:
+            Image.fromarray(pixels).save(file, "PNG")
 
 
 def write_json(content: object, path: Path, *, overwrite: bool = True) -> None:

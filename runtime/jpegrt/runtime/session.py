@@ -1,8 +1,9 @@
-"""Sessions: JPEGs in, restored pixels out."""
+"""Sessions: JPEGs or pixels in, restored pixels out."""
 
 import os
 import threading
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +13,32 @@ from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS
 from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.engines import create_engine, resolve_engine
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
+from jpegrt.runtime.pixel_files import is_pixel_file, read_pixels
 
 MOST_THREADS = 1024  # the native core's limit
 
-Jpeg = bytes | str | os.PathLike[str]
+# A file's bytes or its name, or pixels: uint8 (H, W) or (H, W, 3) RGB.
+Source = bytes | str | os.PathLike[str] | NDArray[np.uint8]
 
 
 class Session:
-    """Restores JPEGs with one model. Threads may share it; they take turns.
+    """Restores images with one model. Threads may share it; they take turns.
+
+    Every model restores JPEGs. Those that take pixels (domain luma or rgb in their manifest, which
+    `takes_pixels` tells) restore arrays, and PNG, WebP and PNM files too; the output of one that
+    enlarges is `enlargement` times as wide and as high.
 
     model: a shipped model's name, a bundle's folder, or "none" for a plain decoder.
     precision: one of the bundle's; None is the bundle's default.
     engine: one of `engines.ENGINE_NAMES`.
     threads: at most MOST_THREADS; 0 = one for each CPU that this process may use.
     allow_damaged: restore what is there of truncated or corrupt files instead of refusing them.
-    max_pixels: larger images are refused before memory is taken.
+    max_pixels: larger images are refused before memory is taken, and smaller ones that would be
+        larger when restored.
+    project: None, or the slack in quantisation steps, 0 or more, within which the DCT coefficients
+        of what is restored are kept to the file's, in components sampled 1x1. A trained model gains
+        little by it, about 0.01 dB, one that smooths too much up to 1 dB; files of encoders that
+        do not simply round, such as mozjpeg, need slack. Not for models that take pixels.
     Raises UsageError if there is no such model, precision or engine, or a number is out of range.
     """
 
@@ -39,6 +51,7 @@ class Session:
         threads: int = 0,
         allow_damaged: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        project: float | None = None,
     ) -> None:
         if not 0 <= threads <= MOST_THREADS:
             raise UsageError(f"threads must be from 0 to {MOST_THREADS}, not {threads}")
@@ -50,6 +63,8 @@ class Session:
                 "; to restore what is there, pass --allow-damaged (allow_damaged=True)"
             )
         self.model_name, self.precision, self.engine_name = "none", "-", "-"
+        self.takes_pixels, self.enlargement = False, 1
+        self._max_pixels = max_pixels
         spec = network = None
         if model != "none":
             bundle = find_bundle(model)
@@ -57,38 +72,84 @@ class Session:
             self.precision = bundle.choose_precision(precision)
             self.engine_name = resolve_engine(engine)
             spec = bundle.spec
+            self.takes_pixels, self.enlargement = spec.takes_pixels, spec.enlargement
             network = create_engine(self.engine_name, bundle, self.precision, threads)
         try:
             self._pipeline = Pipeline(
-                spec, network, threads=threads, allow_damaged=allow_damaged, max_pixels=max_pixels
+                spec,
+                network,
+                threads=threads,
+                allow_damaged=allow_damaged,
+                max_pixels=max_pixels,
+                project=project,
             )
         except (NativeError, ValueError) as error:
             raise UsageError(one_line(error)) from error
         self._turn = threading.Lock()
 
-    def restore(self, jpeg: Jpeg) -> NDArray[np.uint8]:
-        """The restored image of a JPEG's bytes or file: uint8 (H, W) if grey, else (H, W, 3) RGB.
+    def restore(self, source: Source) -> NDArray[np.uint8]:
+        """The restored image: uint8 (H, W) if grey, else (H, W, 3) RGB.
 
+        source: the bytes or the file of a JPEG; for a model that takes pixels, also of a PNG, WebP
+            or PNM, or an array, uint8 (H, W) or (H, W, 3) RGB.
         Raises RestoreError.
         """
-        return self.restore_timed(jpeg)[0]
+        return self.restore_timed(source)[0]
 
-    def restore_timed(self, jpeg: Jpeg) -> tuple[NDArray[np.uint8], Timings]:
-        """The restored image, and how long each stage took."""
-        content = jpeg if isinstance(jpeg, bytes) else read_file(Path(jpeg))
+    def restore16(self, source: Source) -> NDArray[np.uint16]:
+        """As `restore`, in uint16 of the whole range: 257 is one level of 8 bits.
+
+        Rounded from what the network computed, so smooth areas have no steps.
+        """
+        return self.restore_timed(source, 16)[0]
+
+    @overload
+    def restore_timed(
+        self, source: Source, depth: Literal[8] = 8
+    ) -> tuple[NDArray[np.uint8], Timings]: ...
+    @overload
+    def restore_timed(
+        self, source: Source, depth: Literal[16]
+    ) -> tuple[NDArray[np.uint16], Timings]: ...
+    @overload
+    def restore_timed(
+        self, source: Source, depth: int
+    ) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], Timings]: ...
+    def restore_timed(
+        self, source: Source, depth: int = 8
+    ) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], Timings]:
+        """The restored image, in 8 or 16 bits, and how long each stage took."""
+        if depth not in (8, 16):
+            raise UsageError(f"depth must be 8 or 16, not {depth}")
+        if not isinstance(source, bytes | np.ndarray):
+            source = read_file(Path(source))
         with self._turn:
             try:
-                shape = self._pipeline.read(content)
+                shape = self._load(source)
                 try:
-                    pixels = np.empty(shape, np.uint8)
+                    pixels = np.empty(shape, np.uint8 if depth == 8 else np.uint16)
                     self._pipeline.restore(pixels)
                 except MemoryError as error:  # an engine's too
                     raise RestoreError(
                         f"not enough memory for an image of {shape[1]} x {shape[0]} pixels"
                     ) from error
             except NativeError as error:
-                raise RestoreError(f"{error}{self._advice.get(error.status, '')}") from error
+                advice = self._advice.get(error.status, "")
+                if error.status is Status.NOT_JPEG and is_pixel_file(bytes(source[:16])):
+                    advice = "; other images need a model of the domain luma or rgb"
+                raise RestoreError(f"{error}{advice}") from error
             return pixels, self._pipeline.timings
+
+    def _load(self, source: bytes | NDArray[np.uint8]) -> tuple[int, ...]:
+        """The shape of the pixels to come. Raises NativeError or RestoreError."""
+        if isinstance(source, bytes):
+            if not self.takes_pixels or source.startswith(b"\xff\xd8"):
+                return self._pipeline.read(source)
+            source = read_pixels(source, self._max_pixels)
+        try:
+            return self._pipeline.load_pixels(source)
+        except ValueError as error:
+            raise RestoreError(str(error)) from error
 
 
 def usable_cpus() -> int:

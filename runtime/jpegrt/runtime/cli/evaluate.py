@@ -78,6 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
         engine=arguments.engine,
         threads=arguments.threads,
     )
+    if session.enlargement > 1:
+        raise UsageError(
+            f"model {session.model_name} enlarges, which evaluate does not measure: choose another"
+        )
     results = _measure(files, protocol, session)
     if arguments.json:
         report = Report(

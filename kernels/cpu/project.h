@@ -1,0 +1,19 @@
+// Restored samples moved to the nearest image that the file could have been made from.
+#pragma once
+
+#include <cstddef>
+
+#include "jpegrt.h"
+#include "unpack.h"
+
+namespace jpegrt {
+
+// Beyond it, intervals of the largest steps would not be finite.
+inline constexpr float kMaxProjectedScale = 0x1p64f;
+
+// As jpegrt_project_cells, on the block rows `rows`, with pitch and plane of both images as in
+// unpack.h. `projected` may be `cells`.
+void ProjectCells(const jpegrt_blocks& blocks, RowRange rows, CellSize cell, float scale,
+                  float slack, const float* cells, float* projected, size_t pitch, size_t plane);
+
+}  // namespace jpegrt

@@ -1,0 +1,93 @@
+// The CUDA section of the C ABI.
+
+#include <optional>
+#include <string>
+
+#include "../cpu/guard.h"
+#include "context.h"
+#include "jpegrt.h"
+#include "non_local.h"
+#include "pixels.h"
+#include "unpack.h"
+
+struct jpegrt_cuda {
+  std::optional<jpegrt::cuda::Context> context;
+  std::string message;
+};
+
+namespace {
+
+// Runs `body` with the handle's context.
+template <typename Body>
+jpegrt_status GuardAttached(jpegrt_cuda* cuda, bool valid, const Body& body) noexcept {
+  if (!cuda || !valid) return jpegrt::Refuse(cuda);
+  return jpegrt::Guard(&cuda->message, [&] {
+    if (!cuda->context)
+      throw jpegrt::Error(JPEGRT_ERR_NO_DEVICE, "no CUDA device: attach the handle to one first");
+    body(*cuda->context);
+  });
+}
+
+}  // namespace
+
+jpegrt_status jpegrt_cuda_create(jpegrt_cuda** out) {
+  if (!out) return JPEGRT_ERR_INVALID_ARGUMENT;
+  *out = nullptr;
+  return jpegrt::Guard(nullptr, [&] { *out = new jpegrt_cuda(); });
+}
+
+void jpegrt_cuda_destroy(jpegrt_cuda* cuda) { delete cuda; }
+
+const char* jpegrt_cuda_message(const jpegrt_cuda* cuda) {
+  return cuda ? cuda->message.c_str() : "no handle";
+}
+
+jpegrt_status jpegrt_cuda_attach(jpegrt_cuda* cuda, int32_t device) {
+  if (!cuda) return JPEGRT_ERR_INVALID_ARGUMENT;
+  return jpegrt::Guard(&cuda->message, [&] {
+    cuda->context.reset();
+    cuda->context.emplace(device);
+  });
+}
+
+jpegrt_status jpegrt_cuda_unpack(jpegrt_cuda* cuda, const jpegrt_unpacking* components,
+                                 size_t n_components, jpegrt_layout layout, jpegrt_dtype dtype,
+                                 float scale, void* stream) {
+  return GuardAttached(cuda, components || !n_components, [&](const auto& context) {
+    jpegrt::cuda::Unpack(context, components, n_components, layout, dtype, scale, stream);
+  });
+}
+
+jpegrt_status jpegrt_cuda_pixels_from_cells(jpegrt_cuda* cuda, const jpegrt_cell_image* images,
+                                            size_t n_images, uint32_t cell_px,
+                                            jpegrt_dtype cell_dtype, float scale,
+                                            jpegrt_dtype pixel_dtype, void* stream) {
+  return GuardAttached(cuda, images || !n_images, [&](const auto& context) {
+    jpegrt::cuda::PixelsFromCells(context, images, n_images, cell_px, cell_dtype, scale,
+                                  pixel_dtype, stream);
+  });
+}
+
+uint64_t jpegrt_cuda_decode_scratch_bytes(const jpegrt_decoding* decodings, size_t n_decodings) {
+  return jpegrt::cuda::DecodeScratchBytes(decodings, n_decodings);
+}
+
+jpegrt_status jpegrt_cuda_decode(jpegrt_cuda* cuda, const jpegrt_decoding* decodings,
+                                 size_t n_decodings, void* scratch, void* stream) {
+  return GuardAttached(cuda, decodings || !n_decodings, [&](const auto& context) {
+    jpegrt::cuda::Decode(context, decodings, n_decodings, static_cast<uint8_t*>(scratch), stream);
+  });
+}
+
+uint64_t jpegrt_cuda_non_local_scratch_bytes(const jpegrt_non_local_options* options) {
+  return options ? jpegrt::cuda::NonLocalScratchBytes(*options) : 0;
+}
+
+jpegrt_status jpegrt_cuda_non_local(jpegrt_cuda* cuda, const jpegrt_non_local_options* options,
+                                    const void* guide, const void* value, const float* h,
+                                    const uint8_t* keys, void* filtered, void* scratch,
+                                    void* stream) {
+  return GuardAttached(cuda, options, [&](const auto& context) {
+    jpegrt::cuda::NonLocal(context, *options, guide, value, h, keys, filtered, scratch, stream);
+  });
+}

@@ -1,0 +1,313 @@
+// Engine module: a bundle's graphs on ONNX Runtime, with the session options of
+// runtime/jpegrt/runtime/engines/onnx_runtime.py, so that both give the same bytes.
+//
+// Only the header is needed to build it. libonnxruntime is opened when an engine is.
+
+#include <dlfcn.h>
+#include <onnxruntime_c_api.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "jpegrt.h"
+
+namespace {
+
+// Of ONNX Runtime's minor version: the oldest that has every function used here and that the
+// package jpegrt[cpu] accepts. Its table of functions is a beginning of every newer one's.
+constexpr unsigned kApi = 20;
+static_assert(kApi <= ORT_API_VERSION, "jpegrt needs the headers of ONNX Runtime 1.20 or newer");
+
+constexpr char kVariable[] = "JPEGRT_ONNXRUNTIME";
+#ifdef __APPLE__
+constexpr const char* kDefaultLibraries[] = {"libonnxruntime.dylib"};
+#else
+constexpr const char* kDefaultLibraries[] = {"libonnxruntime.so.1", "libonnxruntime.so"};
+#endif
+
+class Failure : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// A vendor's message spreads over lines.
+std::string OneLine(const std::string& text) {
+  std::string line;
+  for (const char c : text) {
+    const bool is_space = static_cast<unsigned char>(c) <= ' ';
+    if (!is_space)
+      line += c;
+    else if (!line.empty() && line.back() != ' ')
+      line += ' ';
+  }
+  while (!line.empty() && line.back() == ' ') line.pop_back();
+  return line;
+}
+
+// libonnxruntime. It stays in memory when it is closed: its threads and destructors do not survive
+// being unmapped.
+class Library {
+ public:
+  explicit Library(const char* asked) {
+    const char* const variable = std::getenv(kVariable);
+    if (!asked && variable && *variable) asked = variable;
+    std::string errors;
+    if (asked)
+      Open(asked, &errors);
+    else
+      for (const char* name : kDefaultLibraries)
+        if (!handle_) Open(name, &errors);
+    if (!handle_)
+      throw Failure("ONNX Runtime cannot be opened (" + errors +
+                    "): install it, and name its libonnxruntime in " + kVariable +
+                    " if it is not where the system looks for libraries");
+    auto* base = reinterpret_cast<const OrtApiBase* (*)()>(dlsym(handle_, "OrtGetApiBase"));
+    if (!base) {
+      dlclose(handle_);
+      throw Failure(path_ + " is not ONNX Runtime: it exports no OrtGetApiBase");
+    }
+    const std::string version = base()->GetVersionString();
+    // Asked first, because GetApi prints when it refuses.
+    unsigned major = 0, minor = 0;
+    const bool is_known = std::sscanf(version.c_str(), "%u.%u", &major, &minor) == 2;
+    if (is_known && (major > 1 || minor >= kApi)) api_ = base()->GetApi(kApi);
+    if (!api_) {
+      dlclose(handle_);
+      throw Failure(path_ + " is ONNX Runtime " + version + ", which is too old: install 1." +
+                    std::to_string(kApi) + " or newer");
+    }
+    name_ = "ONNX Runtime " + version + " (" + path_ + ")";
+  }
+  ~Library() { dlclose(handle_); }
+  Library(const Library&) = delete;
+  Library& operator=(const Library&) = delete;
+
+  const OrtApi* operator->() const { return api_; }
+  const std::string& name() const { return name_; }
+
+  // Throws Failure if a call returned a status.
+  void Check(OrtStatus* status, const std::string& otherwise) const {
+    if (!status) return;
+    const std::string why = OneLine(api_->GetErrorMessage(status));
+    api_->ReleaseStatus(status);
+    throw Failure(otherwise + ": " + why);
+  }
+
+ private:
+  void Open(const char* path, std::string* errors) {
+    handle_ = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (handle_)
+      path_ = path;
+    else
+      *errors += (errors->empty() ? "" : "; ") + std::string(dlerror());
+  }
+
+  void* handle_ = nullptr;
+  std::string path_, name_;
+  const OrtApi* api_ = nullptr;
+};
+
+// One of ONNX Runtime's objects, with the function of its table that releases it.
+template <typename T>
+using Owned = std::unique_ptr<T, void (*)(T*)>;
+
+class Engine {
+ public:
+  explicit Engine(const jpegrt_engine_request& request)
+      : request_(request), provider_(request.provider), ort_(request.library) {
+    const std::string otherwise = ort_.name() + " failed";
+    OrtEnv* env = nullptr;
+    ort_.Check(ort_->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "jpegrt", &env), otherwise);
+    env_ = {env, ort_->ReleaseEnv};
+    OrtMemoryInfo* memory = nullptr;
+    ort_.Check(ort_->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory),
+               otherwise);
+    memory_ = {memory, ort_->ReleaseMemoryInfo};
+    OrtSessionOptions* options = nullptr;
+    ort_.Check(ort_->CreateSessionOptions(&options), otherwise);
+    options_ = {options, ort_->ReleaseSessionOptions};
+
+    const int threads = static_cast<int>(request.threads);
+    ort_.Check(ort_->SetIntraOpNumThreads(options, threads), otherwise);
+    ort_.Check(ort_->SetSessionLogSeverityLevel(options, ORT_LOGGING_LEVEL_FATAL), otherwise);
+    // Threads that spin after a run would take the cores from unpacking and pixels.
+    ort_.Check(ort_->AddSessionConfigEntry(options, "session.force_spinning_stop", "1"), otherwise);
+    AppendProvider();
+  }
+
+  void Run(const char* graph, const jpegrt_tensor* inputs, size_t n_inputs,
+           const jpegrt_tensor* outputs, size_t n_outputs) {
+    OrtSession* session = SessionOf(graph);
+    Values in(*this, inputs, n_inputs), out(*this, outputs, n_outputs);
+    // Reads the inputs and writes the outputs where they are.
+    ort_.Check(ort_->Run(session, nullptr, in.names.data(), in.values.data(), n_inputs,
+                         out.names.data(), n_outputs, out.values.data()),
+               "ONNX Runtime failed on graph " + std::string(graph));
+  }
+
+ private:
+  // Tensors as ONNX Runtime's values, over the same memory.
+  struct Values {
+    Values(const Engine& engine, const jpegrt_tensor* tensors, size_t count) : ort(engine.ort_) {
+      for (size_t i = 0; i < count; ++i) {
+        const jpegrt_tensor& tensor = tensors[i];
+        if (tensor.dtype != JPEGRT_FLOAT32 || tensor.device != JPEGRT_DEVICE_CPU)
+          throw Failure("this engine takes float32 tensors in host memory, and " +
+                        std::string(tensor.name) + " is another");
+        size_t bytes = sizeof(float);
+        for (uint32_t d = 0; d < tensor.rank; ++d) bytes *= static_cast<size_t>(tensor.shape[d]);
+        OrtValue* value = nullptr;
+        ort.Check(ort->CreateTensorWithDataAsOrtValue(engine.memory_.get(), tensor.data, bytes,
+                                                      tensor.shape, tensor.rank,
+                                                      ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &value),
+                  "ONNX Runtime refuses tensor " + std::string(tensor.name));
+        owned.emplace_back(value, ort->ReleaseValue);
+        values.push_back(value);
+        names.push_back(tensor.name);
+      }
+    }
+    const Library& ort;
+    std::vector<Owned<OrtValue>> owned;
+    std::vector<OrtValue*> values;
+    std::vector<const char*> names;
+  };
+
+  void AppendProvider() {
+    if (provider_ == "CPU") return;
+    if (provider_ != "CUDA" && provider_ != "TensorRT")
+      throw Failure("unknown execution provider " + provider_ + ": choose CPU, CUDA or TensorRT");
+    RequireAvailable();
+    if (provider_ == "TensorRT") AppendTensorRt();
+    AppendCuda();  // also for what TensorRT leaves over
+  }
+
+  void RequireAvailable() const {
+    const std::string wanted =
+        provider_ == "CUDA" ? "CUDAExecutionProvider" : "TensorrtExecutionProvider";
+    char** available = nullptr;
+    int count = 0;
+    ort_.Check(ort_->GetAvailableProviders(&available, &count), ort_.name() + " failed");
+    std::string known;
+    bool found = false;
+    for (int i = 0; i < count; ++i) {
+      found |= available[i] == wanted;
+      known += (known.empty() ? "" : ", ") + std::string(available[i]);
+    }
+    ort_.Check(ort_->ReleaseAvailableProviders(available, count), ort_.name() + " failed");
+    if (!found)
+      throw Failure(ort_.name() + " was built without " + wanted + ", it has " + known +
+                    ": install onnxruntime-gpu, and name its libonnxruntime in " + kVariable);
+  }
+
+  void AppendTensorRt() {
+    const std::string otherwise = ort_.name() + " cannot use TensorRT";
+    OrtTensorRTProviderOptionsV2* created = nullptr;
+    ort_.Check(ort_->CreateTensorRTProviderOptions(&created), otherwise);
+    const Owned<OrtTensorRTProviderOptionsV2> settings(created,
+                                                       ort_->ReleaseTensorRTProviderOptions);
+    const std::string device = std::to_string(request_.device_index);
+    const char* const keys[] = {"device_id"};
+    const char* const values[] = {device.c_str()};
+    ort_.Check(ort_->UpdateTensorRTProviderOptions(created, keys, values, 1), otherwise);
+    ort_.Check(
+        ort_->SessionOptionsAppendExecutionProvider_TensorRT_V2(options_.get(), settings.get()),
+        otherwise);
+  }
+
+  void AppendCuda() {
+    const std::string otherwise = ort_.name() + " cannot use CUDA";
+    OrtCUDAProviderOptionsV2* created = nullptr;
+    ort_.Check(ort_->CreateCUDAProviderOptions(&created), otherwise);
+    const Owned<OrtCUDAProviderOptionsV2> settings(created, ort_->ReleaseCUDAProviderOptions);
+    const std::string device = std::to_string(request_.device_index);
+    // fp32 graphs in fp32: TF32 keeps 10 bits of a float's 23.
+    const char* const keys[] = {"device_id", "use_tf32"};
+    const char* const values[] = {device.c_str(), "0"};
+    ort_.Check(ort_->UpdateCUDAProviderOptions(created, keys, values, 2), otherwise);
+    ort_.Check(ort_->SessionOptionsAppendExecutionProvider_CUDA_V2(options_.get(), settings.get()),
+               otherwise);
+  }
+
+  // Graphs are loaded when first run.
+  OrtSession* SessionOf(const std::string& graph) {
+    const auto found = sessions_.find(graph);
+    if (found != sessions_.end()) return found->second.get();
+    const uint8_t* bytes = nullptr;
+    size_t size = 0;
+    char message[1024] = "";
+    if (request_.read_graph(request_.bundle, graph.c_str(), &bytes, &size, message, sizeof message))
+      throw Failure(message);
+    OrtSession* created = nullptr;
+    ort_.Check(ort_->CreateSessionFromArray(env_.get(), bytes, size, options_.get(), &created),
+               "ONNX Runtime cannot load graph " + graph);
+    Owned<OrtSession> session(created, ort_->ReleaseSession);
+    RequireTaken(session.get());
+    return sessions_.emplace(graph, std::move(session)).first->second.get();
+  }
+
+  // ONNX Runtime goes on without a provider that it cannot start. A session has an allocator for
+  // GPU memory only if one of its providers runs there.
+  void RequireTaken(const OrtSession* session) const {
+    if (provider_ == "CPU") return;
+    OrtMemoryInfo* created = nullptr;
+    const int device = static_cast<int>(request_.device_index);
+    ort_.Check(
+        ort_->CreateMemoryInfo("Cuda", OrtDeviceAllocator, device, OrtMemTypeDefault, &created),
+        ort_.name() + " failed");
+    const Owned<OrtMemoryInfo> memory(created, ort_->ReleaseMemoryInfo);
+    OrtAllocator* allocator = nullptr;
+    ort_.Check(ort_->CreateAllocator(session, memory.get(), &allocator),
+               ort_.name() + " did not take the execution provider " + provider_);
+    ort_->ReleaseAllocator(allocator);
+  }
+
+  const jpegrt_engine_request request_;
+  const std::string provider_;
+  const Library ort_;  // before what it releases
+  Owned<OrtEnv> env_{nullptr, nullptr};
+  Owned<OrtMemoryInfo> memory_{nullptr, nullptr};
+  Owned<OrtSessionOptions> options_{nullptr, nullptr};
+  std::map<std::string, Owned<OrtSession>> sessions_;
+};
+
+// No exception may cross the C ABI.
+template <typename Body>
+bool Try(char* message, size_t message_size, const Body& body) noexcept {
+  try {
+    body();
+    return true;
+  } catch (const std::exception& error) {
+    std::snprintf(message, message_size, "%s", error.what());
+  } catch (...) {
+    std::snprintf(message, message_size, "the engine failed");
+  }
+  return false;
+}
+
+int Run(void* user, const char* graph, const jpegrt_tensor* inputs, size_t n_inputs,
+        const jpegrt_tensor* outputs, size_t n_outputs, void*, char* message, size_t message_size) {
+  return !Try(message, message_size, [&] {
+    static_cast<Engine*>(user)->Run(graph, inputs, n_inputs, outputs, n_outputs);
+  });
+}
+
+void Destroy(void* user) { delete static_cast<Engine*>(user); }
+
+}  // namespace
+
+extern "C" JPEGRT_API jpegrt_status jpegrt_engine_module_open(const jpegrt_engine_request* request,
+                                                              jpegrt_engine* engine, char* message,
+                                                              size_t message_size) {
+  const bool opened = Try(message, message_size, [&] {
+    if (request->abi != JPEGRT_ENGINE_MODULE_ABI || request->struct_size != sizeof *request)
+      throw Failure("this engine module is for another version of jpegrt: install both alike");
+    *engine = {sizeof *engine, new Engine(*request), Run, Destroy};
+  });
+  return opened ? JPEGRT_OK : JPEGRT_ERR_ENGINE;
+}

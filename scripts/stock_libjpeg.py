@@ -1,0 +1,46 @@
+"""Stock libjpeg through its C API, compiled for this run, for benchmarks to compare with."""
+
+import ctypes
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def plain_decoder() -> Callable[[bytes, np.ndarray], None]:
+    """Decodes a JPEG into uint8 pixels of its shape."""
+    function = _function("plain_decode")
+    function.argtypes = [ctypes.c_char_p, ctypes.c_ulong, ctypes.c_void_p]
+
+    def decode(jpeg: bytes, pixels: np.ndarray) -> None:
+        if function(jpeg, len(jpeg), pixels.ctypes.data):
+            raise RuntimeError("libjpeg could not decode the image")
+
+    return decode
+
+
+def coefficient_reader() -> Callable[[bytes], None]:
+    """Reads a JPEG's coefficients, into memory of libjpeg's that it frees."""
+    function = _function("read_coefficients")
+    function.argtypes = [ctypes.c_char_p, ctypes.c_ulong]
+
+    def read(jpeg: bytes) -> None:
+        if function(jpeg, len(jpeg)):
+            raise RuntimeError("libjpeg could not read the image")
+
+    return read
+
+
+def _function(name: str) -> Any:
+    """The function of the C source of the same name."""
+    source = Path(__file__).with_name(f"{name}.c")
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / f"{name}.so"
+        compiler = os.environ.get("CC", "cc")
+        command = [compiler, "-O2", "-shared", "-fPIC", str(source), "-o", str(library), "-ljpeg"]
+        subprocess.run(command, check=True)
+        return getattr(ctypes.CDLL(str(library)), name)

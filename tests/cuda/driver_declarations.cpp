@@ -1,0 +1,42 @@
+// The driver's functions as kernels/cuda/driver.h declares them are those of cuda.h: compiled,
+// never run. Pointers to opaque structs and enums are passed alike, so those are compared by size.
+
+#include <cuda.h>
+
+#include <tuple>
+#include <type_traits>
+
+#include "../../kernels/cuda/driver.h"
+
+template <typename Ours, typename Theirs>
+struct PassedAlike : std::bool_constant<sizeof(Ours) == sizeof(Theirs) &&
+                                        std::is_pointer_v<Ours> == std::is_pointer_v<Theirs>> {};
+
+template <typename Ours, typename Theirs>
+struct Alike : std::false_type {};
+
+template <typename Result, typename... Ours, typename TheirResult, typename... Theirs>
+struct Alike<Result (*)(Ours...), TheirResult (*)(Theirs...)> {
+  static constexpr bool value = [] {
+    if constexpr (sizeof...(Ours) != sizeof...(Theirs))
+      return false;
+    else
+      return PassedAlike<Result, TheirResult>::value && (PassedAlike<Ours, Theirs>::value && ...);
+  }();
+};
+
+#define COMPARE(name, parameters)                                                      \
+  static_assert(Alike<decltype(jpegrt::cuda::Driver::name), decltype(&::name)>::value, \
+                #name " is declared otherwise in cuda.h");
+// cuda.h's macros give the versions of the functions that are current, before # sees their names.
+JPEGRT_CUDA_FUNCTIONS(COMPARE)
+
+static_assert(jpegrt::cuda::kErrorNoDevice == CUDA_ERROR_NO_DEVICE);
+static_assert(jpegrt::cuda::kAttributeComputeCapabilityMajor ==
+              CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
+static_assert(jpegrt::cuda::kAttributeComputeCapabilityMinor ==
+              CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+static_assert(jpegrt::cuda::kAttributeMemoryPoolsSupported ==
+              CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED);
+
+int main() {}
