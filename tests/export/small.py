@@ -17,10 +17,10 @@ SAMPLINGS = ["420", "444", "422", "440"]
 GRAPHS = ["grey", *SAMPLINGS]
 
 
-def random_network() -> CellNet:
+def random_network(channels: int = 8) -> CellNet:
     """Every weight matters; residuals are about as large as a trained network's."""
     torch.manual_seed(0)
-    network = CellNet(2, channels=8, blocks=1, chroma_channels=8, chroma_blocks=1)
+    network = CellNet(2, channels=channels, blocks=1, chroma_channels=8, chroma_blocks=1)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.uniform_(-0.15, 0.15)

@@ -34,7 +34,7 @@ def test_a_folder_that_is_no_bundle_is_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], output: Path
 ) -> None:
     (output / "photo.png").write_bytes(b"precious")
-    outcome = export(tmp_path, capsys, random_network(), output)
+    outcome = export(tmp_path, capsys, random_network(channels=16), output)
     assert (outcome.code, outcome.out) == (2, "")
     assert f"{output} is not a bundle" in outcome.complaint
     assert (output / "photo.png").read_bytes() == b"precious"
@@ -43,7 +43,7 @@ def test_a_folder_that_is_no_bundle_is_kept(
 def test_weights_of_another_network_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], output: Path
 ) -> None:
-    outcome = export(tmp_path, capsys, CellNet(2, 16, 1, 8, 1), output)
+    outcome = export(tmp_path, capsys, random_network(channels=8), output)
     assert (outcome.code, outcome.out) == (2, "")
     assert "weights of recipe small-luma" in outcome.complaint
     assert "do not fit" in outcome.complaint
