@@ -1,6 +1,7 @@
 """The command line as a user meets it: exit code, stdout and stderr."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -51,7 +52,13 @@ def start(*arguments: str | Path, **environment: str) -> "subprocess.Popen[str]"
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job, and what it starts, would ignore Ctrl-C.
+        preexec_fn=_obey_interrupts,
     )
+
+
+def _obey_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process: "subprocess.Popen[str]") -> Outcome:
