@@ -46,19 +46,18 @@ class CommandLine:
 def start(*arguments: str | Path, **environment: str) -> "subprocess.Popen[str]":
     """The installed script, in a process of its own."""
     assert SCRIPT.exists(), "the package is not installed: run scripts/setup.sh"
-    return subprocess.Popen(
-        [SCRIPT, *arguments],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell's background job, and what it starts, would ignore Ctrl-C.
-        preexec_fn=_obey_interrupts,
-    )
-
-
-def _obey_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # A shell's background job ignores Ctrl-C, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [SCRIPT, *arguments],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def finish(process: "subprocess.Popen[str]") -> Outcome:
