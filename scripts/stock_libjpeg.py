@@ -36,10 +36,9 @@ def coefficient_reader() -> Callable[[bytes], None]:
 
 
 def _function(name: str) -> Any:
-    """The function of the C source of the same name."""
-    source = Path(__file__).with_name(f"{name}.c")
+    source = Path(__file__).with_suffix(".c")
     with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / f"{name}.so"
+        library = Path(folder) / "stock_libjpeg.so"
         compiler = os.environ.get("CC", "cc")
         command = [compiler, "-O2", "-shared", "-fPIC", str(source), "-o", str(library), "-ljpeg"]
         subprocess.run(command, check=True)

@@ -1,7 +1,5 @@
 """The CUDA kernels against their CPU twins, on a GPU and on the CPU behind an emulated driver."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from tests.kernels.c_programs import Libjpeg
-from tests.kernels.devices import Device, build_emulated_driver, open_emulated, open_gpu
+from tests.kernels.devices import Device
 from tests.kernels.engines import Filling, cells_from_plane, full_model, plane_from_cells
 from tests.kernels.images import synthetic
 from tests.kernels.samplings import SAMPLINGS
@@ -48,20 +46,6 @@ SIDES = (1, 2, 4, 8)
 # One block, less than a tile of 32, a tile, rows that tiles cross, rows of whole tiles and more.
 SHAPES = [(1, 1), (1, 31), (4, 8), (5, 7), (3, 33), (2, 64), (9, 50)]
 SCALE = 1 / 128
-
-
-@pytest.fixture(scope="module")
-def emulated_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_emulated_driver(tmp_path_factory.mktemp("emulated_driver"))
-
-
-@pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
-def device(request: pytest.FixtureRequest, emulated_driver: Path) -> Iterator[Device]:
-    opened = open_gpu() if request.param == "gpu" else open_emulated(emulated_driver)
-    yield opened
-    opened.close()
-    if opened.emulated:
-        assert opened.held == 0
 
 
 def random_blocks(rows: int, columns: int, seed: int = 0) -> Blocks:

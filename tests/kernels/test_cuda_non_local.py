@@ -1,13 +1,11 @@
 """The CUDA twin of the non-local operator, on a GPU and on the CPU behind an emulated driver."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.kernels.devices import Device, build_emulated_driver, open_emulated, open_gpu
+from tests.kernels.devices import Device
 from tests.kernels.test_non_local import (
     FLOAT16_TOLERANCE,
     FLOAT32_TOLERANCE,
@@ -25,20 +23,6 @@ Floats = NDArray[np.float32]
 Keys = NDArray[np.uint8]
 
 TOLERANCES = {np.float32: FLOAT32_TOLERANCE, np.float16: FLOAT16_TOLERANCE}
-
-
-@pytest.fixture(scope="module")
-def emulated_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_emulated_driver(tmp_path_factory.mktemp("emulated_driver"))
-
-
-@pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
-def device(request: pytest.FixtureRequest, emulated_driver: Path) -> Iterator[Device]:
-    opened = open_gpu() if request.param == "gpu" else open_emulated(emulated_driver)
-    yield opened
-    opened.close()
-    if opened.emulated:
-        assert opened.held == 0
 
 
 def filtered_on(
