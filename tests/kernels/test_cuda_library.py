@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.kernels.c_programs import INCLUDE, ROOT, build_tool
-from tests.kernels.devices import build_emulated_driver, cuda_include, require_nvcc
+from tests.kernels.devices import cuda_include, require_nvcc
 
 from jpegrt.kernels import NativeError, Status, _native
 from jpegrt.kernels._native import Layout
@@ -20,11 +20,6 @@ def run(*command: str | Path) -> str:
     result = subprocess.run(arguments, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
-
-
-@pytest.fixture(scope="module")
-def emulated_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_emulated_driver(tmp_path_factory.mktemp("emulated_driver"))
 
 
 def test_nothing_of_cuda_is_linked() -> None:
