@@ -4,7 +4,8 @@
  * usage: restore_many BUNDLE MODULE IN.jpg COUNT THREADS
  *
  * MODULE "own" is an engine of this program's, which copies its input. Prints the pixels' FNV-1a
- * hash, then the resident memory in KiB after a tenth of the restores and after all of them. */
+ * hash, then the resident memory in KiB after one, four, seven and all ten tenths of the restores.
+ */
 #define _POSIX_C_SOURCE 200809L
 #include <jpegrt.h>
 #include <pthread.h>
@@ -18,7 +19,7 @@ typedef struct job {
   size_t size;
   unsigned long count;
   uint64_t hash;
-  long resident_kib[2];
+  long resident_kib[4];
   int failed;
 } job;
 
@@ -79,7 +80,7 @@ static jpegrt_status open_session(const job* j, jpegrt_session** session) {
 }
 
 static void restore_all(job* j, jpegrt_session* session) {
-  unsigned long i;
+  unsigned long i, tenth;
   for (i = 0; i < j->count; ++i) {
     jpegrt_image image;
     uint8_t* pixels;
@@ -99,9 +100,9 @@ static void restore_all(job* j, jpegrt_session* session) {
       fprintf(stderr, "restore %lu gave other bytes\n", i);
       return;
     }
-    if (i == j->count / 10) j->resident_kib[0] = resident_kib();
+    for (tenth = 1; tenth <= 10; tenth += 3)
+      if (i + 1 == j->count * tenth / 10) j->resident_kib[tenth / 3] = resident_kib();
   }
-  j->resident_kib[1] = resident_kib();
   j->failed = i < j->count;
   if (j->failed) fprintf(stderr, "%s\n", jpegrt_session_message(session));
 }
@@ -152,7 +153,8 @@ int main(int argc, char** argv) {
     fprintf(stderr, "failed, or the threads' bytes differ\n");
     return 1;
   }
-  printf("%016llx %ld %ld\n", (unsigned long long)jobs[0].hash, jobs[0].resident_kib[0],
-         jobs[0].resident_kib[1]);
+  printf("%016llx", (unsigned long long)jobs[0].hash);
+  for (i = 0; i < 4; ++i) printf(" %ld", jobs[0].resident_kib[i]);
+  printf("\n");
   return 0;
 }
