@@ -15,6 +15,7 @@ from torch import nn
 
 from jpegrt.export.calibration import QUALITIES, examples, examples_of_each_quality
 from jpegrt.export.graphs import export_graph, graph_specs, module_of, outputs_of
+from jpegrt.export.half_storage import store_in_half
 from jpegrt.export.quantise import quantise
 from jpegrt.export.verify import Verification, verify
 from jpegrt.kernels import GraphSpec
@@ -125,7 +126,7 @@ def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) 
                     request.calibration_files, spec, network.cell_px, CALIBRATION_CROP_PX, QUALITIES
                 )
                 model = quantise(model, (example.inputs for example in data))
-            onnx.save(model, folder / f"{spec.name}.{precision}.onnx")
+            onnx.save(store_in_half(model), folder / f"{spec.name}.{precision}.onnx")
         _admit(request, folder, manifest, precision, specs, report)
     if "int8" in manifest["precisions"]:
         manifest["default_precision"] = "int8"
