@@ -101,8 +101,7 @@ Context::Memory::Memory(const Context& context, size_t size, void* stream)
 }
 
 Context::Memory::~Memory() {
-  if (const Entered entered(context_); entered)
-    context_.driver_.cuMemFreeAsync(pointer_, stream_);
+  if (const Entered entered(context_); entered) context_.driver_.cuMemFreeAsync(pointer_, stream_);
 }
 
 }  // namespace jpegrt::cuda

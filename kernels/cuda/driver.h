@@ -59,8 +59,7 @@ constexpr int kAttributeComputeCapabilityMajor = 75, kAttributeComputeCapability
   F(cuMemFreeAsync, (DevicePointer pointer, StreamHandle stream))                                 \
   F(cuMemHostAlloc, (void** pointer, size_t size, unsigned flags))                                \
   F(cuMemFreeHost, (void* pointer))                                                               \
-  F(cuMemcpyHtoDAsync,                                                                            \
-    (DevicePointer to, const void* from, size_t size, StreamHandle stream))                       \
+  F(cuMemcpyHtoDAsync, (DevicePointer to, const void* from, size_t size, StreamHandle stream))    \
   F(cuMemcpy2DAsync, (const Copy2d* copy, StreamHandle stream))                                   \
   F(cuStreamCreate, (StreamHandle * stream, unsigned flags))                                      \
   F(cuStreamDestroy, (StreamHandle stream))                                                       \

@@ -34,9 +34,9 @@ void Staging::CopyTo(uint8_t* device, size_t size, void* stream) {
   // The one event then stands for an earlier copy too, which may be on another stream.
   if (piece->is_awaited)
     driver.Check(driver.cuStreamWaitEvent(on, piece->read, 0), "cuStreamWaitEvent");
-  driver.Check(driver.cuMemcpyHtoDAsync(reinterpret_cast<DevicePointer>(device), piece->data, size,
-                                        on),
-               "cuMemcpyHtoDAsync");
+  driver.Check(
+      driver.cuMemcpyHtoDAsync(reinterpret_cast<DevicePointer>(device), piece->data, size, on),
+      "cuMemcpyHtoDAsync");
   if (const Result result = driver.cuEventRecord(piece->read, on)) {
     driver.cuStreamSynchronize(on);  // or the copy would be forgotten
     driver.Check(result, "cuEventRecord");

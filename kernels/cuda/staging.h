@@ -1,5 +1,5 @@
-// Host memory on its way to a device: page-locked, so that copying it does not hold up the host, and
-// twice, so that one piece can be filled before the device has read the other.
+// Host memory on its way to a device: page-locked, so that copying it does not hold up the host,
+// and twice, so that one piece can be filled before the device has read the other.
 #pragma once
 
 #include <cstddef>

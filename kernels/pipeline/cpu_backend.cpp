@@ -58,8 +58,8 @@ void CpuBackend::Unpack(const CodedImage& image, const Grid& grid,
                         const std::vector<ComponentCells>& components) {
   for (const ComponentCells& to : components) {
     const uint32_t c = to.component;
-    const bool direct = image.PixelsAcross(c) == to.sampling.width &&
-                        image.PixelsDown(c) == to.sampling.height;
+    const bool direct =
+        image.PixelsAcross(c) == to.sampling.width && image.PixelsDown(c) == to.sampling.height;
     direct ? Cells(image, grid, to) : UpsampledCells(image, grid, to);
   }
 }

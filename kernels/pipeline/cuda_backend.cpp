@@ -42,8 +42,7 @@ jpegrt_image CudaBackend::Read(const uint8_t* bytes, size_t size,
                                const jpegrt_read_options& options) {
   jpegrt_packed packed[JPEGRT_MAX_COMPONENTS];
   jpegrt_image image = coefficients_.ReadPacked(bytes, size, options, packed);
-  for (uint32_t c = 0; c < image.components; ++c)
-    image.component[c].blocks.table = packed[c].table;
+  for (uint32_t c = 0; c < image.components; ++c) image.component[c].blocks.table = packed[c].table;
   Stage(image, packed);
   return image;
 }
@@ -140,7 +139,7 @@ void CudaBackend::Upsample(const CodedImage& image, const Grid& grid,
   const uint32_t h = image.PixelsAcross(c), v = image.PixelsDown(c);
   cuda::UpsampledCells cells = {};
   // All of the blocks, not only what belongs to the image: the grid reaches beyond it too.
-  cells.samples = {samples.data(), width, width, height, static_cast<uint8_t>(h),
+  cells.samples = {samples.data(),         width, width, height, static_cast<uint8_t>(h),
                    static_cast<uint8_t>(v)};
   cells.width =
       static_cast<uint32_t>(std::min<uint64_t>(uint64_t{width} * h, grid.columns * grid.cell_px));

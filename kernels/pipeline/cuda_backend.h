@@ -17,12 +17,12 @@ namespace jpegrt {
 
 class CudaBackend final : public Backend {
  public:
-  // Throws Error if options->cuda is not attached, or something is asked for that only the CPU does.
+  // Throws Error if options->cuda is not attached, or something is asked for that only the CPU
+  // does.
   explicit CudaBackend(const jpegrt_session_options& options);
 
   jpegrt_device device() const override { return JPEGRT_DEVICE_CUDA; }
-  jpegrt_image Read(const uint8_t* bytes, size_t size,
-                    const jpegrt_read_options& options) override;
+  jpegrt_image Read(const uint8_t* bytes, size_t size, const jpegrt_read_options& options) override;
   void Load(const jpegrt_image& image, jpegrt_timings* timings) override;
   Workspace Begin(const CodedImage& image, const Destination& to, size_t inputs,
                   size_t restored) override;

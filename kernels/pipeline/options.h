@@ -5,8 +5,8 @@
 
 namespace jpegrt {
 
-// Of a header in which the struct ended earlier, the rest is 0; of NULL, all is. Throws Error if the
-// size is none that a header had.
+// Of a header in which the struct ended earlier, the rest is 0; of NULL, all is. Throws Error if
+// the size is none that a header had.
 jpegrt_session_options CompleteOptions(const jpegrt_session_options* options);
 
 }  // namespace jpegrt
