@@ -347,9 +347,9 @@ typedef struct jpegrt_engine_options {
  * The module onnxruntime runs graphs with ONNX Runtime 1.20 or newer, opened at run time: the
  * library that options or the environment variable JPEGRT_ONNXRUNTIME name, else the system's
  * libonnxruntime.so.1. Providers: CPU, CUDA, TensorRT; one that ONNX Runtime does not take is an
- * error, it is never replaced by another. Of a CUDA session it needs CUDA or TensorRT, with the
- * session's device; a graph is then loaded for the stream that it first runs on, and again when
- * that changes. */
+ * error, it is never replaced by another. A CUDA session needs CUDA or TensorRT, with a
+ * device_index that its handle is attached to by ordinal; a graph is then loaded for the stream
+ * that it first runs on, and again when that changes. */
 JPEGRT_API jpegrt_status jpegrt_engine_open(const char* module, const jpegrt_bundle* bundle,
                                             const jpegrt_engine_options* options,
                                             jpegrt_engine* out);
