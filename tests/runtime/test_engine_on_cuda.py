@@ -46,16 +46,6 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-@pytest.fixture(scope="module")
-def pretending(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """tests/c/pretend_onnxruntime.c"""
-    path = tmp_path_factory.mktemp("pretending") / "libonnxruntime.so"
-    flags = ("-D_GNU_SOURCE", "-fPIC", "-shared", f"-I{onnxruntime_headers()}")
-    source = ROOT / "tests/c/pretend_onnxruntime.c"
-    run(build_tool("cc"), *flags, source, "-o", path, "-ldl")
-    return path
-
-
 class Session:
     """A native session with the shipped bundle. Raises NativeError."""
 
