@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "../pipeline/options.h"
 #include "bundle.h"
 #include "create_message.h"
 #include "engine_module.h"
@@ -105,10 +106,9 @@ jpegrt_status jpegrt_session_open(const char* folder, const char* module,
   jpegrt_engine engine = {};
   const jpegrt_status status = GuardCreate([&] {
     if (!folder || !module || !out) ThrowInvalidArgument();
-    if (options && options->struct_size != sizeof *options) ThrowInvalidArgument();
+    const uint32_t threads = jpegrt::CompleteOptions(options).threads;
     bundle = std::make_shared<const jpegrt::Bundle>(folder);
-    engine = jpegrt::OpenEngine(module, bundle,
-                                Complete(engine_options, options ? options->threads : 0));
+    engine = jpegrt::OpenEngine(module, bundle, Complete(engine_options, threads));
   });
   if (status != JPEGRT_OK) return status;
   return jpegrt_session_create(options, &bundle->model(), &engine, out);

@@ -1,19 +1,11 @@
 // The CUDA section of the C ABI.
 
-#include <optional>
-#include <string>
-
 #include "../cpu/guard.h"
-#include "context.h"
+#include "handle.h"
 #include "jpegrt.h"
 #include "non_local.h"
 #include "pixels.h"
 #include "unpack.h"
-
-struct jpegrt_cuda {
-  std::optional<jpegrt::cuda::Context> context;
-  std::string message;
-};
 
 namespace {
 
@@ -21,11 +13,7 @@ namespace {
 template <typename Body>
 jpegrt_status GuardAttached(jpegrt_cuda* cuda, bool valid, const Body& body) noexcept {
   if (!cuda || !valid) return jpegrt::Refuse(cuda);
-  return jpegrt::Guard(&cuda->message, [&] {
-    if (!cuda->context)
-      throw jpegrt::Error(JPEGRT_ERR_NO_DEVICE, "no CUDA device: attach the handle to one first");
-    body(*cuda->context);
-  });
+  return jpegrt::Guard(&cuda->message, [&] { body(*jpegrt::cuda::AttachedContext(*cuda)); });
 }
 
 }  // namespace
@@ -46,7 +34,7 @@ jpegrt_status jpegrt_cuda_attach(jpegrt_cuda* cuda, int32_t device) {
   if (!cuda) return JPEGRT_ERR_INVALID_ARGUMENT;
   return jpegrt::Guard(&cuda->message, [&] {
     cuda->context.reset();
-    cuda->context.emplace(device);
+    cuda->context = std::make_shared<const jpegrt::cuda::Context>(device);
   });
 }
 
@@ -75,7 +63,8 @@ uint64_t jpegrt_cuda_decode_scratch_bytes(const jpegrt_decoding* decodings, size
 jpegrt_status jpegrt_cuda_decode(jpegrt_cuda* cuda, const jpegrt_decoding* decodings,
                                  size_t n_decodings, void* scratch, void* stream) {
   return GuardAttached(cuda, decodings || !n_decodings, [&](const auto& context) {
-    jpegrt::cuda::Decode(context, decodings, n_decodings, static_cast<uint8_t*>(scratch), stream);
+    jpegrt::cuda::Decode(context, decodings, n_decodings, JPEGRT_UINT8,
+                         static_cast<uint8_t*>(scratch), stream);
   });
 }
 

@@ -5,13 +5,16 @@
 
 namespace jpegrt::cuda {
 
-Context::Current::Current(const Context& context) : driver_(context.driver_) {
-  driver_.Check(driver_.cuCtxPushCurrent(context.context_), "cuCtxPushCurrent");
+Context::Entered::Entered(const Context& context)
+    : driver_(context.driver_), result_(driver_.cuCtxPushCurrent(context.context_)) {}
+
+Context::Entered::~Entered() {
+  ContextHandle popped;
+  if (!result_) driver_.cuCtxPopCurrent(&popped);
 }
 
-Context::Current::~Current() {
-  ContextHandle popped;
-  driver_.cuCtxPopCurrent(&popped);
+Context::Current::Current(const Context& context) : Entered(context) {
+  driver_.Check(result_, "cuCtxPushCurrent");
 }
 
 Context::Context(int device) {
@@ -46,11 +49,8 @@ Context::Context(int device) {
 Context::~Context() { Release(); }
 
 void Context::Release() {
-  if (!driver_.cuCtxPushCurrent(context_)) {
+  if (const Entered entered(*this); entered)
     for (ModuleHandle module : modules_) driver_.cuModuleUnload(module);
-    ContextHandle popped;
-    driver_.cuCtxPopCurrent(&popped);
-  }
   if (is_primary_) driver_.cuDevicePrimaryCtxRelease(device_);
 }
 
@@ -101,10 +101,7 @@ Context::Memory::Memory(const Context& context, size_t size, void* stream)
 }
 
 Context::Memory::~Memory() {
-  if (context_.driver_.cuCtxPushCurrent(context_.context_)) return;
-  context_.driver_.cuMemFreeAsync(pointer_, stream_);
-  ContextHandle popped;
-  context_.driver_.cuCtxPopCurrent(&popped);
+  if (const Entered entered(context_); entered) context_.driver_.cuMemFreeAsync(pointer_, stream_);
 }
 
 }  // namespace jpegrt::cuda

@@ -27,6 +27,29 @@ class Context {
     LaunchRaw(kernel, blocks, kThreads, const_cast<Arguments*>(&arguments), stream);
   }
 
+  const Driver& driver() const { return driver_; }
+
+  // Makes a context the thread's current one as long as it lives, if that is possible: for
+  // destructors, which have nothing to do in a context that is gone.
+  class Entered {
+   public:
+    explicit Entered(const Context& context);
+    ~Entered();
+    Entered(const Entered&) = delete;
+    Entered& operator=(const Entered&) = delete;
+    explicit operator bool() const { return !result_; }
+
+   protected:
+    const Driver& driver_;
+    const Result result_;
+  };
+
+  // The same where it has to be possible. Throws Error.
+  class Current : private Entered {
+   public:
+    explicit Current(const Context& context);
+  };
+
   // Memory of the device's stream-ordered pool: taken and given back when the stream gets there.
   class Memory {
    public:
@@ -43,16 +66,6 @@ class Context {
   };
 
  private:
-  // Makes a context the thread's current one as long as it lives.
-  class Current {
-   public:
-    explicit Current(const Context& context);
-    ~Current();
-
-   private:
-    const Driver& driver_;
-  };
-
   void LoadKernels();
   void Release();
   void LaunchRaw(const char* kernel, uint32_t blocks, uint32_t threads, void* arguments,

@@ -16,8 +16,25 @@ using ContextHandle = struct CUctx_st*;
 using ModuleHandle = struct CUmod_st*;
 using FunctionHandle = struct CUfunc_st*;
 using StreamHandle = struct CUstream_st*;
+using EventHandle = struct CUevent_st*;
+
+// CUDA_MEMCPY2D
+struct CopyEnd {
+  size_t x_bytes, y;
+  int type;
+  void* host;
+  DevicePointer device;
+  void* array;
+  size_t pitch;
+};
+struct Copy2d {
+  CopyEnd from, to;
+  size_t width_bytes, height;
+};
 
 constexpr Result kErrorNoDevice = 100;
+constexpr int kMemoryTypeHost = 1, kMemoryTypeDevice = 2;
+constexpr unsigned kStreamNonBlocking = 1, kEventWithoutTiming = 2, kHostMemoryPortable = 1;
 constexpr int kAttributeComputeCapabilityMajor = 75, kAttributeComputeCapabilityMinor = 76,
               kAttributeMemoryPoolsSupported = 115;
 
@@ -40,6 +57,18 @@ constexpr int kAttributeComputeCapabilityMajor = 75, kAttributeComputeCapability
   F(cuModuleGetFunction, (FunctionHandle * function, ModuleHandle module, const char* name))      \
   F(cuMemAllocAsync, (DevicePointer * pointer, size_t size, StreamHandle stream))                 \
   F(cuMemFreeAsync, (DevicePointer pointer, StreamHandle stream))                                 \
+  F(cuMemHostAlloc, (void** pointer, size_t size, unsigned flags))                                \
+  F(cuMemFreeHost, (void* pointer))                                                               \
+  F(cuMemcpyHtoDAsync, (DevicePointer to, const void* from, size_t size, StreamHandle stream))    \
+  F(cuMemcpy2DAsync, (const Copy2d* copy, StreamHandle stream))                                   \
+  F(cuStreamCreate, (StreamHandle * stream, unsigned flags))                                      \
+  F(cuStreamDestroy, (StreamHandle stream))                                                       \
+  F(cuStreamSynchronize, (StreamHandle stream))                                                   \
+  F(cuStreamWaitEvent, (StreamHandle stream, EventHandle event, unsigned flags))                  \
+  F(cuEventCreate, (EventHandle * event, unsigned flags))                                         \
+  F(cuEventDestroy, (EventHandle event))                                                          \
+  F(cuEventRecord, (EventHandle event, StreamHandle stream))                                      \
+  F(cuEventSynchronize, (EventHandle event))                                                      \
   F(cuLaunchKernel, (FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z,  \
                      unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes, \
                      StreamHandle stream, void** parameters, void** extra))

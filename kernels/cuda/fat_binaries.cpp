@@ -18,6 +18,7 @@ namespace jpegrt::cuda {
 
 JPEGRT_EMBED(unpack)
 JPEGRT_EMBED(pixels)
+JPEGRT_EMBED(upsample)
 JPEGRT_EMBED(non_local)
 
 const std::vector<FatBinary>& FatBinaries() {
@@ -28,8 +29,9 @@ const std::vector<FatBinary>& FatBinaries() {
         "coefficients_f16_from_packed", "cells_f32_from_packed", "cells_f16_from_packed",
         "samples_u8_from_packed"}},
       {jpegrt_fat_binary_pixels,
-       {"pixels_u8_from_samples", "pixels_u8_from_cells_f32", "pixels_u16_from_cells_f32",
-        "pixels_u8_from_cells_f16", "pixels_u16_from_cells_f16"}},
+       {"pixels_u8_from_samples", "pixels_u16_from_samples", "pixels_u8_from_cells_f32",
+        "pixels_u16_from_cells_f32", "pixels_u8_from_cells_f16", "pixels_u16_from_cells_f16"}},
+      {jpegrt_fat_binary_upsample, {"cells_f32_from_samples"}},
       {jpegrt_fat_binary_non_local,
        {"non_local_f32", "non_local_f16", "fold_patches_f32", "fold_patches_f16"}},
   };

@@ -109,12 +109,12 @@ void RequireDecodable(const jpegrt_decoding& decoding, size_t index) {
   }
 }
 
-SampleSource Samples(const jpegrt_decoding& decoding, size_t index,
+SampleSource Samples(const jpegrt_decoding& decoding, size_t index, size_t pixel_bytes,
                      const std::vector<uint8_t*>& samples) {
   const jpegrt_image& image = *decoding.image;
   SampleSource source = {};
   source.target = Target(decoding.pixels, decoding.row_stride, image.width, image.height,
-                         image.colour, 1, index);
+                         image.colour, pixel_bytes, index);
   uint32_t max_h = 1, max_v = 1;
   for (uint32_t c = 0; c < image.components; ++c) {
     max_h = std::max(max_h, image.component[c].h);
@@ -168,9 +168,10 @@ uint64_t DecodeScratchBytes(const jpegrt_decoding* decodings, size_t n_decodings
 }
 
 void Decode(const Context& context, const jpegrt_decoding* decodings, size_t n_decodings,
-            uint8_t* scratch, void* stream) {
+            jpegrt_dtype pixel_dtype, uint8_t* scratch, void* stream) {
   for (size_t i = 0; i < n_decodings; ++i) RequireDecodable(decodings[i], i);
   if (!n_decodings) return;
+  const bool wide = pixel_dtype == JPEGRT_UINT16;
   std::optional<Context::Memory> memory;
   if (!scratch) {
     memory.emplace(context, DecodeScratchBytes(decodings, n_decodings), stream);
@@ -193,14 +194,14 @@ void Decode(const Context& context, const jpegrt_decoding* decodings, size_t n_d
       samples.push_back(scratch);
       scratch += SampleBytes(component);
     }
-    sources.push_back(Samples(decodings[i], i, samples));
+    sources.push_back(Samples(decodings[i], i, wide ? 2 : 1, samples));
   }
   Unpack(context, components.data(), components.size(), JPEGRT_LAYOUT_SAMPLES, JPEGRT_UINT8, 1,
          stream);
   const auto batch = std::make_unique<SampleBatch>();
-  LaunchBatches<SampleBatch, kMaxSampleSources>(context, "pixels_u8_from_samples", batch.get(),
-                                                sources.size(), stream,
-                                                [&](size_t i) { return sources[i]; });
+  const char* kernel = wide ? "pixels_u16_from_samples" : "pixels_u8_from_samples";
+  LaunchBatches<SampleBatch, kMaxSampleSources>(context, kernel, batch.get(), sources.size(),
+                                                stream, [&](size_t i) { return sources[i]; });
 }
 
 }  // namespace jpegrt::cuda

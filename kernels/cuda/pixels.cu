@@ -5,11 +5,15 @@
 using namespace jpegrt;
 using namespace jpegrt::cuda;
 
-extern "C" __global__ void __launch_bounds__(kThreads, 4)
-    pixels_u8_from_samples(const __grid_constant__ SampleBatch batch) {
-  __shared__ PixelTile<uint8_t> tile;
-  PixelsFromSampleTile(batch, blockIdx.x, tile, Phases());
-}
+#define JPEGRT_PIXELS_FROM_SAMPLES(name, Pixel)              \
+  extern "C" __global__ void __launch_bounds__(kThreads, 4)  \
+      name(const __grid_constant__ SampleBatch batch) {      \
+    __shared__ PixelTile<Pixel> tile;                        \
+    PixelsFromSampleTile(batch, blockIdx.x, tile, Phases()); \
+  }
+
+JPEGRT_PIXELS_FROM_SAMPLES(pixels_u8_from_samples, uint8_t)
+JPEGRT_PIXELS_FROM_SAMPLES(pixels_u16_from_samples, uint16_t)
 
 #define JPEGRT_PIXELS_FROM_CELLS(name, Cell, Pixel)              \
   extern "C" __global__ void __launch_bounds__(kThreads, 4)      \

@@ -13,7 +13,8 @@ void PixelsFromCells(const Context& context, const jpegrt_cell_image* images, si
                      jpegrt_dtype pixel_dtype, void* stream);
 
 uint64_t DecodeScratchBytes(const jpegrt_decoding* decodings, size_t n_decodings);
+// Into pixels of either dtype; 257 is then one level of 8 bits.
 void Decode(const Context& context, const jpegrt_decoding* decodings, size_t n_decodings,
-            uint8_t* scratch, void* stream);
+            jpegrt_dtype pixel_dtype, uint8_t* scratch, void* stream);
 
 }  // namespace jpegrt::cuda

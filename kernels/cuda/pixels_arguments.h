@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "upsample_arguments.h"
+
 namespace jpegrt::cuda {
 
 // A thread block writes a tile of 128 x 8 pixels.
@@ -24,13 +26,6 @@ struct CellSource {
   const void* cells[3];
   uint64_t plane;  // elements from one plane to the next
   uint32_t pitch;  // elements from one row of a plane to the next
-};
-
-struct SamplePlane {
-  const uint8_t* samples;
-  uint32_t pitch;
-  uint32_t width, height;  // samples that belong to the image; the filter does not look beyond them
-  uint8_t h, v;            // pixels per sample, across and down
 };
 
 struct SampleSource {

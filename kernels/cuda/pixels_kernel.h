@@ -6,6 +6,7 @@
 #include "../shared/half.h"
 #include "phases.h"
 #include "pixels_arguments.h"
+#include "upsample_kernel.h"
 
 namespace jpegrt::cuda {
 
@@ -107,41 +108,22 @@ JPEGRT_SHARED void PixelsFromCellTile(const CellBatch& batch, uint32_t index,
                });
 }
 
-// libjpeg's "fancy" upsampling, bit for bit; kernels/cpu/upsample.cpp is its twin.
-JPEGRT_SHARED int32_t UpsampledSample(const SamplePlane& plane, uint32_t x, uint32_t y) {
-  const uint32_t h = plane.h, v = plane.v;
-  if (h == 1 && v == 1) return plane.samples[static_cast<uint64_t>(y) * plane.pitch + x];
-  const uint32_t row = y / v;
-  const bool upper = y % v == 0;
-  const uint32_t far_row = upper ? (row > 0 ? row - 1 : 0) : row + 1 < plane.height ? row + 1 : row;
-  const uint8_t* near = plane.samples + static_cast<uint64_t>(row) * plane.pitch;
-  const uint8_t* far = plane.samples + static_cast<uint64_t>(far_row) * plane.pitch;
-  if (h == 1 && v == 2) return (3 * near[x] + far[x] + (upper ? 1 : 2)) >> 2;
-  if (h != 2 || v > 2 || plane.width <= 2) return near[x / h];
-
-  const uint32_t i = x / 2, last = plane.width - 1;
-  const bool left = x % 2 == 0;
-  const bool edge = left ? i == 0 : i == last;
-  const uint32_t neighbour = edge ? i : left ? i - 1 : i + 1;
-  if (v == 1) return edge ? near[i] : (3 * near[i] + near[neighbour] + (left ? 1 : 2)) >> 2;
-  const int32_t sum = 3 * near[i] + far[i], beside = 3 * near[neighbour] + far[neighbour];
-  return (3 * sum + beside + (left ? 8 : 7)) >> 4;
-}
-
+template <typename Pixel>
 JPEGRT_SHARED void PixelsFromSampleTile(const SampleBatch& batch, uint32_t index,
-                                        PixelTile<uint8_t>& tile, const Phases& phases) {
+                                        PixelTile<Pixel>& tile, const Phases& phases) {
+  constexpr int32_t level = sizeof(Pixel) == 2 ? 257 : 1;
   WriteOneTile(batch, index, tile, phases,
-               [](const SampleSource& image, uint32_t x, uint32_t y, uint8_t* out) {
+               [](const SampleSource& image, uint32_t x, uint32_t y, Pixel* out) {
                  if (image.target.is_ycbcr) {
                    const int32_t luma = UpsampledSample(image.plane[0], x, y);
                    const int32_t cb = UpsampledSample(image.plane[1], x, y) - 128;
                    const int32_t cr = UpsampledSample(image.plane[2], x, y) - 128;
-                   out[0] = FixedRed(luma, cr);
-                   out[1] = FixedGreen(luma, cb, cr);
-                   out[2] = FixedBlue(luma, cb);
+                   out[0] = static_cast<Pixel>(level * FixedRed(luma, cr));
+                   out[1] = static_cast<Pixel>(level * FixedGreen(luma, cb, cr));
+                   out[2] = static_cast<Pixel>(level * FixedBlue(luma, cb));
                  } else {
                    for (uint32_t c = 0; c < image.target.components; ++c)
-                     out[c] = static_cast<uint8_t>(UpsampledSample(image.plane[c], x, y));
+                     out[c] = static_cast<Pixel>(level * UpsampledSample(image.plane[c], x, y));
                  }
                });
 }

@@ -240,9 +240,13 @@ typedef struct jpegrt_tensor {
  *   `graph` names one of the model's graphs. The tensors are the pipeline's own buffers: read the
  *   inputs, write the outputs in place, keep no pointer to either after returning. Calls on the
  *   session that is running it are refused.
- *   `stream` is the caller's CUDA stream for device tensors, NULL on the CPU.
- *   Return 0 when the outputs are written. Anything else stops the pipeline, which returns
- *   JPEGRT_ERR_ENGINE with the text left in `message` (at most message_size bytes with the NUL).
+ *   All tensors of a session are on its device; there they begin at multiples of 256 bytes.
+ *   `stream` is the CUDA stream that device tensors are read and written on: enqueue there. It is
+ *   the caller's, or the session's own for pixels on the host; NULL is the default stream. On the
+ *   CPU it is NULL.
+ *   Return 0 when the outputs are written or, on a device, will be by what is enqueued. Anything
+ *   else stops the pipeline, which returns JPEGRT_ERR_ENGINE with the text left in `message` (at
+ *   most message_size bytes with the NUL).
  * `destroy` may be NULL; it is called once, by jpegrt_session_destroy, and nothing after it. */
 typedef struct jpegrt_engine {
   uint32_t struct_size;
@@ -343,7 +347,9 @@ typedef struct jpegrt_engine_options {
  * The module onnxruntime runs graphs with ONNX Runtime 1.20 or newer, opened at run time: the
  * library that options or the environment variable JPEGRT_ONNXRUNTIME name, else the system's
  * libonnxruntime.so.1. Providers: CPU, CUDA, TensorRT; one that ONNX Runtime does not take is an
- * error, it is never replaced by another. */
+ * error, it is never replaced by another. A CUDA session needs CUDA or TensorRT, with a
+ * device_index that its handle is attached to by ordinal; a graph is then loaded for the stream
+ * that it first runs on, and again when that changes. */
 JPEGRT_API jpegrt_status jpegrt_engine_open(const char* module, const jpegrt_bundle* bundle,
                                             const jpegrt_engine_options* options,
                                             jpegrt_engine* out);
@@ -377,6 +383,10 @@ typedef jpegrt_status jpegrt_engine_module_open_function(const jpegrt_engine_req
 
 /* ---- Session: bytes in, pixels out ------------------------------------------------------- */
 
+/* A CUDA device with the kernels loaded: see the section CUDA. */
+typedef struct jpegrt_cuda jpegrt_cuda;
+
+/* It may end before `cuda`, as struct_size says: it once did. */
 typedef struct jpegrt_session_options {
   uint32_t struct_size;
   uint32_t threads;         /* for everything but the engine, at most 1024; 0 = one per core */
@@ -385,6 +395,9 @@ typedef struct jpegrt_session_options {
    * a component is sampled 1x1: luma, and chroma that is not subsampled. */
   uint32_t project;
   float slack; /* steps, 0 or more */
+  /* NULL: everything runs on the CPU. Else a handle that is attached: the session restores there,
+   * and the engine gets device tensors. For plain decoders and models on cells, without project. */
+  jpegrt_cuda* cuda;
 } jpegrt_session_options;
 
 typedef struct jpegrt_timings {
@@ -392,9 +405,26 @@ typedef struct jpegrt_timings {
   double unpack_ms; /* coefficients or pixels -> the network's input (or samples without a model) */
   double network_ms; /* the engine */
   double pixels_ms;  /* the network's output -> interleaved pixels */
+  /* On a CUDA session the first includes packing, of coefficients that were given too; the others
+   * are what enqueuing took the host, and for pixels on the host the last is the wait for all. */
 } jpegrt_timings;
 
 typedef struct jpegrt_session jpegrt_session;
+
+/* A CUDA session
+ *   packs an image's coefficients when it is read or loaded, into page-locked memory of its own. It
+ *   has that twice, so `read` and `load` wait for one thing only: that the device has fetched what
+ *   the last read or load but one put there, if it was restored. Files may so be read while
+ *   those before them are in flight, on one stream or on several. The image that
+ *   jpegrt_session_read returns has no coefficients.
+ *   takes device memory from the stream-ordered pool for each restore and gives it back on the
+ *   stream, however the restore ends: the packed streams (at most 128 bytes a block, 4 a run of 32
+ *   and 36 a component; most files need twice their own size), 4 bytes for each number in the
+ *   network's input and output, 64 bytes a block of components that are upsampled, and where the
+ *   pixels go to the host, these. Page-locked memory: three times the largest packed image's.
+ *   keeps the handle's context and kernels: the handle may be destroyed before it. What it has
+ *   enqueued must have finished before the last of both is. `destroy` waits for what the device
+ *   has yet to fetch. One handle serves any number of sessions, on any threads. */
 
 /* options may be NULL. model and engine may both be NULL: the session is then a plain decoder. The
  * engine struct is copied, and destroyed with the session, also when this call fails. */
@@ -449,6 +479,14 @@ JPEGRT_API jpegrt_status jpegrt_session_restore(jpegrt_session* session, uint8_t
  * they are the plain decoder's, times 257. row_stride is in bytes too, and even. */
 JPEGRT_API jpegrt_status jpegrt_session_restore16(jpegrt_session* session, uint16_t* pixels,
                                                   size_t row_stride);
+
+/* The same into device pixels, uint8 or uint16, of a CUDA session: enqueues all of it on the
+ * caller's stream (NULL: the default stream) and waits for nothing. The image stays the session's,
+ * and may be restored again, on any stream. On a CUDA session the two calls above, whose pixels are
+ * on the host, run on a stream of the session's own and wait for it. */
+JPEGRT_API jpegrt_status jpegrt_session_restore_device(jpegrt_session* session, void* pixels,
+                                                       size_t row_stride, jpegrt_dtype dtype,
+                                                       void* stream);
 
 /* Of the last read and restore. */
 JPEGRT_API jpegrt_status jpegrt_session_timings(const jpegrt_session* session,
@@ -511,8 +549,6 @@ JPEGRT_API jpegrt_status jpegrt_find_blocking_edges(const jpegrt_blocking_edges_
  * device, and what they read on the host may be changed as soon as they return. Device memory is
  * the caller's, and must stay as it is until the stream has got there. What is known before a
  * launch to be wrong is refused; a kernel that fails later is the stream's error, as usual. */
-typedef struct jpegrt_cuda jpegrt_cuda;
-
 #define JPEGRT_CUDA_CURRENT_CONTEXT (-1)
 
 JPEGRT_API jpegrt_status jpegrt_cuda_create(jpegrt_cuda** out);

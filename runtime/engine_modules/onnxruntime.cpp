@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 #include <onnxruntime_c_api.h>
+#include <onnxruntime_run_options_config_keys.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -25,6 +26,9 @@ constexpr unsigned kApi = 20;
 static_assert(kApi <= ORT_API_VERSION, "jpegrt needs the headers of ONNX Runtime 1.20 or newer");
 
 constexpr char kVariable[] = "JPEGRT_ONNXRUNTIME";
+
+constexpr char kStreamOption[] = "user_compute_stream";
+void* const kDefaultStream = reinterpret_cast<void*>(1);  // CU_STREAM_LEGACY
 #ifdef __APPLE__
 constexpr const char* kDefaultLibraries[] = {"libonnxruntime.dylib"};
 #else
@@ -128,63 +132,86 @@ class Engine {
     OrtMemoryInfo* memory = nullptr;
     ort_.Check(ort_->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory),
                otherwise);
-    memory_ = {memory, ort_->ReleaseMemoryInfo};
+    host_memory_ = {memory, ort_->ReleaseMemoryInfo};
+    const int device = static_cast<int>(request.device_index);
+    ort_.Check(
+        ort_->CreateMemoryInfo("Cuda", OrtDeviceAllocator, device, OrtMemTypeDefault, &memory),
+        otherwise);
+    device_memory_ = {memory, ort_->ReleaseMemoryInfo};
+    OrtRunOptions* enqueuing = nullptr;
+    ort_.Check(ort_->CreateRunOptions(&enqueuing), otherwise);
+    enqueuing_ = {enqueuing, ort_->ReleaseRunOptions};
+    ort_.Check(ort_->AddRunConfigEntry(
+                   enqueuing, kOrtRunOptionsConfigDisableSynchronizeExecutionProviders, "1"),
+               otherwise);
+    if (provider_ != "CPU" && provider_ != "CUDA" && provider_ != "TensorRT")
+      throw Failure("unknown execution provider " + provider_ + ": choose CPU, CUDA or TensorRT");
+    if (provider_ != "CPU") RequireAvailable();
+    Options(nullptr);  // what it refuses is refused now
+  }
+
+  // Reads the inputs and writes the outputs where they are; on a device it enqueues that.
+  void Run(const char* graph, const jpegrt_tensor* inputs, size_t n_inputs,
+           const jpegrt_tensor* outputs, size_t n_outputs, void* stream) {
+    const bool on_device = n_inputs && inputs[0].device == JPEGRT_DEVICE_CUDA;
+    if (on_device && provider_ == "CPU")
+      throw Failure(
+          "this engine runs on the CPU, and the session's tensors are on a GPU: "
+          "open it with the provider CUDA or TensorRT, or make the session without cuda");
+    // ONNX Runtime takes NULL for no stream at all, but has a name for the default one.
+    if (on_device && !stream) stream = kDefaultStream;
+    OrtSession* session = SessionOf(graph, on_device ? stream : nullptr);
+    const std::string otherwise = "ONNX Runtime failed on graph " + std::string(graph);
+    OrtIoBinding* created = nullptr;
+    ort_.Check(ort_->CreateIoBinding(session, &created), otherwise);
+    const Owned<OrtIoBinding> binding(created, ort_->ReleaseIoBinding);
+    const OrtMemoryInfo* memory = (on_device ? device_memory_ : host_memory_).get();
+    for (size_t i = 0; i < n_inputs; ++i)
+      ort_.Check(ort_->BindInput(created, inputs[i].name, Value(inputs[i], memory).get()),
+                 otherwise);
+    for (size_t i = 0; i < n_outputs; ++i)
+      ort_.Check(ort_->BindOutput(created, outputs[i].name, Value(outputs[i], memory).get()),
+                 otherwise);
+    ort_.Check(ort_->RunWithBinding(session, on_device ? enqueuing_.get() : nullptr, created),
+               otherwise);
+  }
+
+ private:
+  // A graph as it was loaded, and the stream that it runs on; null is ONNX Runtime's own.
+  struct Loaded {
+    Owned<OrtSession> session;
+    void* stream;
+  };
+
+  // A tensor as ONNX Runtime's value, over the same memory.
+  Owned<OrtValue> Value(const jpegrt_tensor& tensor, const OrtMemoryInfo* memory) const {
+    if (tensor.dtype != JPEGRT_FLOAT32)
+      throw Failure("this engine takes float32 tensors, and " + std::string(tensor.name) +
+                    " is another");
+    size_t bytes = sizeof(float);
+    for (uint32_t d = 0; d < tensor.rank; ++d) bytes *= static_cast<size_t>(tensor.shape[d]);
+    OrtValue* value = nullptr;
+    ort_.Check(
+        ort_->CreateTensorWithDataAsOrtValue(memory, tensor.data, bytes, tensor.shape, tensor.rank,
+                                             ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &value),
+        "ONNX Runtime refuses tensor " + std::string(tensor.name));
+    return {value, ort_->ReleaseValue};
+  }
+
+  // For graphs that run on a stream; null is ONNX Runtime's own.
+  Owned<OrtSessionOptions> Options(void* stream) const {
+    const std::string otherwise = ort_.name() + " failed";
     OrtSessionOptions* options = nullptr;
     ort_.Check(ort_->CreateSessionOptions(&options), otherwise);
-    options_ = {options, ort_->ReleaseSessionOptions};
-
-    const int threads = static_cast<int>(request.threads);
+    Owned<OrtSessionOptions> owned(options, ort_->ReleaseSessionOptions);
+    const int threads = static_cast<int>(request_.threads);
     ort_.Check(ort_->SetIntraOpNumThreads(options, threads), otherwise);
     ort_.Check(ort_->SetSessionLogSeverityLevel(options, ORT_LOGGING_LEVEL_FATAL), otherwise);
     // Threads that spin after a run would take the cores from unpacking and pixels.
     ort_.Check(ort_->AddSessionConfigEntry(options, "session.force_spinning_stop", "1"), otherwise);
-    AppendProvider();
-  }
-
-  void Run(const char* graph, const jpegrt_tensor* inputs, size_t n_inputs,
-           const jpegrt_tensor* outputs, size_t n_outputs) {
-    OrtSession* session = SessionOf(graph);
-    Values in(*this, inputs, n_inputs), out(*this, outputs, n_outputs);
-    // Reads the inputs and writes the outputs where they are.
-    ort_.Check(ort_->Run(session, nullptr, in.names.data(), in.values.data(), n_inputs,
-                         out.names.data(), n_outputs, out.values.data()),
-               "ONNX Runtime failed on graph " + std::string(graph));
-  }
-
- private:
-  // Tensors as ONNX Runtime's values, over the same memory.
-  struct Values {
-    Values(const Engine& engine, const jpegrt_tensor* tensors, size_t count) : ort(engine.ort_) {
-      for (size_t i = 0; i < count; ++i) {
-        const jpegrt_tensor& tensor = tensors[i];
-        if (tensor.dtype != JPEGRT_FLOAT32 || tensor.device != JPEGRT_DEVICE_CPU)
-          throw Failure("this engine takes float32 tensors in host memory, and " +
-                        std::string(tensor.name) + " is another");
-        size_t bytes = sizeof(float);
-        for (uint32_t d = 0; d < tensor.rank; ++d) bytes *= static_cast<size_t>(tensor.shape[d]);
-        OrtValue* value = nullptr;
-        ort.Check(ort->CreateTensorWithDataAsOrtValue(engine.memory_.get(), tensor.data, bytes,
-                                                      tensor.shape, tensor.rank,
-                                                      ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &value),
-                  "ONNX Runtime refuses tensor " + std::string(tensor.name));
-        owned.emplace_back(value, ort->ReleaseValue);
-        values.push_back(value);
-        names.push_back(tensor.name);
-      }
-    }
-    const Library& ort;
-    std::vector<Owned<OrtValue>> owned;
-    std::vector<OrtValue*> values;
-    std::vector<const char*> names;
-  };
-
-  void AppendProvider() {
-    if (provider_ == "CPU") return;
-    if (provider_ != "CUDA" && provider_ != "TensorRT")
-      throw Failure("unknown execution provider " + provider_ + ": choose CPU, CUDA or TensorRT");
-    RequireAvailable();
-    if (provider_ == "TensorRT") AppendTensorRt();
-    AppendCuda();  // also for what TensorRT leaves over
+    if (provider_ == "TensorRT") AppendTensorRt(options, stream);
+    if (provider_ != "CPU") AppendCuda(options, stream);  // also for what TensorRT leaves over
+    return owned;
   }
 
   void RequireAvailable() const {
@@ -205,7 +232,7 @@ class Engine {
                     ": install onnxruntime-gpu, and name its libonnxruntime in " + kVariable);
   }
 
-  void AppendTensorRt() {
+  void AppendTensorRt(OrtSessionOptions* options, void* stream) const {
     const std::string otherwise = ort_.name() + " cannot use TensorRT";
     OrtTensorRTProviderOptionsV2* created = nullptr;
     ort_.Check(ort_->CreateTensorRTProviderOptions(&created), otherwise);
@@ -215,12 +242,14 @@ class Engine {
     const char* const keys[] = {"device_id"};
     const char* const values[] = {device.c_str()};
     ort_.Check(ort_->UpdateTensorRTProviderOptions(created, keys, values, 1), otherwise);
-    ort_.Check(
-        ort_->SessionOptionsAppendExecutionProvider_TensorRT_V2(options_.get(), settings.get()),
-        otherwise);
+    if (stream)
+      ort_.Check(ort_->UpdateTensorRTProviderOptionsWithValue(created, kStreamOption, stream),
+                 otherwise);
+    ort_.Check(ort_->SessionOptionsAppendExecutionProvider_TensorRT_V2(options, created),
+               otherwise);
   }
 
-  void AppendCuda() {
+  void AppendCuda(OrtSessionOptions* options, void* stream) const {
     const std::string otherwise = ort_.name() + " cannot use CUDA";
     OrtCUDAProviderOptionsV2* created = nullptr;
     ort_.Check(ort_->CreateCUDAProviderOptions(&created), otherwise);
@@ -230,39 +259,40 @@ class Engine {
     const char* const keys[] = {"device_id", "use_tf32"};
     const char* const values[] = {device.c_str(), "0"};
     ort_.Check(ort_->UpdateCUDAProviderOptions(created, keys, values, 2), otherwise);
-    ort_.Check(ort_->SessionOptionsAppendExecutionProvider_CUDA_V2(options_.get(), settings.get()),
-               otherwise);
+    if (stream)
+      ort_.Check(ort_->UpdateCUDAProviderOptionsWithValue(created, kStreamOption, stream),
+                 otherwise);
+    ort_.Check(ort_->SessionOptionsAppendExecutionProvider_CUDA_V2(options, created), otherwise);
   }
 
-  // Graphs are loaded when first run.
-  OrtSession* SessionOf(const std::string& graph) {
+  // Graphs are loaded when first run, and again for another stream: theirs cannot be changed.
+  OrtSession* SessionOf(const std::string& graph, void* stream) {
     const auto found = sessions_.find(graph);
-    if (found != sessions_.end()) return found->second.get();
+    if (found != sessions_.end()) {
+      if (found->second.stream == stream) return found->second.session.get();
+      sessions_.erase(found);
+    }
     const uint8_t* bytes = nullptr;
     size_t size = 0;
     char message[1024] = "";
     if (request_.read_graph(request_.bundle, graph.c_str(), &bytes, &size, message, sizeof message))
       throw Failure(message);
     OrtSession* created = nullptr;
-    ort_.Check(ort_->CreateSessionFromArray(env_.get(), bytes, size, options_.get(), &created),
+    const auto options = Options(stream);
+    ort_.Check(ort_->CreateSessionFromArray(env_.get(), bytes, size, options.get(), &created),
                "ONNX Runtime cannot load graph " + graph);
     Owned<OrtSession> session(created, ort_->ReleaseSession);
     RequireTaken(session.get());
-    return sessions_.emplace(graph, std::move(session)).first->second.get();
+    sessions_.emplace(graph, Loaded{std::move(session), stream});
+    return created;
   }
 
   // ONNX Runtime goes on without a provider that it cannot start. A session has an allocator for
   // GPU memory only if one of its providers runs there.
   void RequireTaken(const OrtSession* session) const {
     if (provider_ == "CPU") return;
-    OrtMemoryInfo* created = nullptr;
-    const int device = static_cast<int>(request_.device_index);
-    ort_.Check(
-        ort_->CreateMemoryInfo("Cuda", OrtDeviceAllocator, device, OrtMemTypeDefault, &created),
-        ort_.name() + " failed");
-    const Owned<OrtMemoryInfo> memory(created, ort_->ReleaseMemoryInfo);
     OrtAllocator* allocator = nullptr;
-    ort_.Check(ort_->CreateAllocator(session, memory.get(), &allocator),
+    ort_.Check(ort_->CreateAllocator(session, device_memory_.get(), &allocator),
                ort_.name() + " did not take the execution provider " + provider_);
     ort_->ReleaseAllocator(allocator);
   }
@@ -271,9 +301,9 @@ class Engine {
   const std::string provider_;
   const Library ort_;  // before what it releases
   Owned<OrtEnv> env_{nullptr, nullptr};
-  Owned<OrtMemoryInfo> memory_{nullptr, nullptr};
-  Owned<OrtSessionOptions> options_{nullptr, nullptr};
-  std::map<std::string, Owned<OrtSession>> sessions_;
+  Owned<OrtMemoryInfo> host_memory_{nullptr, nullptr}, device_memory_{nullptr, nullptr};
+  Owned<OrtRunOptions> enqueuing_{nullptr, nullptr};
+  std::map<std::string, Loaded> sessions_;
 };
 
 // No exception may cross the C ABI.
@@ -291,9 +321,10 @@ bool Try(char* message, size_t message_size, const Body& body) noexcept {
 }
 
 int Run(void* user, const char* graph, const jpegrt_tensor* inputs, size_t n_inputs,
-        const jpegrt_tensor* outputs, size_t n_outputs, void*, char* message, size_t message_size) {
+        const jpegrt_tensor* outputs, size_t n_outputs, void* stream, char* message,
+        size_t message_size) {
   return !Try(message, message_size, [&] {
-    static_cast<Engine*>(user)->Run(graph, inputs, n_inputs, outputs, n_outputs);
+    static_cast<Engine*>(user)->Run(graph, inputs, n_inputs, outputs, n_outputs, stream);
   });
 }
 

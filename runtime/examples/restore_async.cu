@@ -1,18 +1,14 @@
 // Restores a JPEG on a GPU, on a stream of the program's own: usage: restore_async IN.jpg OUT.pnm
 //
-//   1. the CPU entropy-decodes the file into packed coefficients
-//   2. these are uploaded, a tenth to a third of what pixels would be
-//   3. jpegrt_cuda_unpack makes the network's input of them
-//   4. the network runs; here a kernel that changes nothing stands in for it
-//   5. jpegrt_cuda_pixels_from_cells makes pixels of its output
-//   6. the pixels are downloaded
-// Steps 2 to 6 are only enqueued: the program waits once, at the end. Images that the network does
-// not take (here those stored as RGB, or with chroma more than halved) are decoded plainly instead.
+// The session entropy-decodes the file, uploads its packed coefficients, a tenth to a third of what
+// pixels would be, has the network run on what a kernel makes of them, and writes pixels to device
+// memory of the program's. All but the first is only enqueued: the program waits once, at the end.
+// In place of a network there is a kernel that changes nothing.
 #include <cuda_runtime.h>
 #include <jpegrt.h>
 
-#include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -38,12 +34,12 @@ void Check(jpegrt_status status, const jpegrt_cuda* cuda) {
   if (status != JPEGRT_OK) throw std::runtime_error(jpegrt_cuda_message(cuda));
 }
 
-void Check(jpegrt_status status, const jpegrt_coefficients* coefficients) {
-  if (status != JPEGRT_OK) throw std::runtime_error(jpegrt_coefficients_message(coefficients));
+void Check(jpegrt_status status, const jpegrt_session* session) {
+  if (status != JPEGRT_OK) throw std::runtime_error(jpegrt_session_message(session));
 }
 
 struct Destroy {
-  void operator()(jpegrt_coefficients* handle) const { jpegrt_coefficients_destroy(handle); }
+  void operator()(jpegrt_session* handle) const { jpegrt_session_destroy(handle); }
   void operator()(jpegrt_cuda* handle) const { jpegrt_cuda_destroy(handle); }
 };
 
@@ -60,16 +56,15 @@ class Stream {
 };
 
 // Device memory, taken and given back in the stream's order.
-template <typename T>
 class DeviceMemory {
  public:
-  DeviceMemory(size_t count, cudaStream_t stream) : stream_(stream) {
-    Check(cudaMallocAsync(&data_, count * sizeof(T), stream), "cudaMallocAsync");
+  DeviceMemory(size_t size, cudaStream_t stream) : stream_(stream) {
+    Check(cudaMallocAsync(&data_, size, stream), "cudaMallocAsync");
   }
   ~DeviceMemory() { cudaFreeAsync(data_, stream_); }
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
-  T* data() const { return static_cast<T*>(data_); }
+  void* data() const { return data_; }
 
  private:
   cudaStream_t stream_;
@@ -93,111 +88,66 @@ class PinnedMemory {
   size_t size_;
 };
 
-struct Cells {
-  uint32_t rows, columns;       // of a plane
-  uint32_t chroma_h, chroma_v;  // luma samples per chroma sample
-  __host__ __device__ size_t plane() const { return static_cast<size_t>(rows) * columns; }
-  __host__ __device__ uint32_t chroma_planes() const {
-    return kCell / chroma_h * (kCell / chroma_v);
-  }
+// The graphs of the network: chroma of any of these samplings, or none.
+constexpr jpegrt_graph kGraphs[] = {
+    {"grey", 1, 1, 1},  {"4:4:4", 3, 1, 1}, {"4:2:2", 3, 2, 1},
+    {"4:4:0", 3, 1, 2}, {"4:2:0", 3, 2, 2},
 };
 
-// In place of a network: luma as it is, chroma repeated up to full resolution. A TensorRT engine
-// would be enqueued here, with the same pointers and the same stream.
-__global__ void Network(Cells cells, const float* luma, const float* chroma, uint32_t components,
-                        float* restored) {
-  const size_t plane = cells.plane(),
-               cell = blockIdx.x * static_cast<size_t>(blockDim.x) + threadIdx.x;
+// Planes of cells of w x h samples become those of cells of kCell x kCell, each sample repeated.
+__global__ void Repeat(const float* in, uint32_t w, uint32_t h, size_t plane, float* out) {
+  const size_t cell = blockIdx.x * static_cast<size_t>(blockDim.x) + threadIdx.x;
   if (cell >= plane) return;
   for (uint32_t y = 0; y < kCell; ++y)
     for (uint32_t x = 0; x < kCell; ++x) {
-      const uint32_t to = kCell * y + x;
-      restored[to * plane + cell] = luma[to * plane + cell];
-      const uint32_t from = y / cells.chroma_v * (kCell / cells.chroma_h) + x / cells.chroma_h;
-      for (uint32_t c = 1; c < components; ++c)
-        restored[(c * kCell * kCell + to) * plane + cell] =
-            chroma[((c - 1) * cells.chroma_planes() + from) * plane + cell];
+      const uint32_t from = y * h / kCell * w + x * w / kCell;
+      out[(kCell * y + x) * plane + cell] = in[from * plane + cell];
     }
 }
 
-// Whether the network takes this image, and in which cells: whole MCUs of them.
-bool CellsOf(const jpegrt_image& image, Cells* cells) {
-  const jpegrt_component &luma = image.component[0], &cb = image.component[1],
-                         &cr = image.component[2];
-  *cells = {0, 0, 1, 1};
-  if (image.colour == JPEGRT_COLOUR_RGB) return false;
-  if (image.colour == JPEGRT_COLOUR_YCBCR) {
-    if (cb.h != cr.h || cb.v != cr.v || luma.h % cb.h || luma.v % cb.v) return false;
-    cells->chroma_h = luma.h / cb.h;
-    cells->chroma_v = luma.v / cb.v;
-    if (luma.h != cells->chroma_h * cb.h || cells->chroma_h > 2 || cells->chroma_v > 2)
-      return false;
-  }
-  const bool grey = image.components == 1;
-  const uint32_t mcu_width = 8 * (grey ? 1 : luma.h), mcu_height = 8 * (grey ? 1 : luma.v);
-  cells->columns = (image.width + mcu_width - 1) / mcu_width * mcu_width / kCell;
-  cells->rows = (image.height + mcu_height - 1) / mcu_height * mcu_height / kCell;
-  return true;
+void Enqueue(const jpegrt_tensor& in, uint32_t first_plane, uint32_t w, uint32_t h,
+             const jpegrt_tensor& out, uint32_t first_out, cudaStream_t stream) {
+  const size_t plane = static_cast<size_t>(in.shape[2] * in.shape[3]);
+  const unsigned threads = 256, blocks = static_cast<unsigned>((plane + threads - 1) / threads);
+  Repeat<<<blocks, threads, 0, stream>>>(static_cast<const float*>(in.data) + first_plane * plane,
+                                         w, h, plane,
+                                         static_cast<float*>(out.data) + first_out * plane);
 }
 
-// Enqueues steps 3 to 5. `packed` are the streams on the device.
-void Restore(jpegrt_cuda* cuda, const jpegrt_image& image, const Cells& cells,
-             const std::vector<const void*>& packed, uint8_t* pixels, cudaStream_t stream) {
-  const uint32_t luma_planes = kCell * kCell;
-  const size_t chroma_cells = cells.chroma_planes() * cells.plane();
-  DeviceMemory<float> input(luma_planes * cells.plane() + (image.components - 1) * chroma_cells,
-                            stream);
-  DeviceMemory<float> restored(image.components * luma_planes * cells.plane(), stream);
-  float* const chroma = input.data() + luma_planes * cells.plane();
-
-  std::vector<jpegrt_unpacking> components(image.components);
-  for (uint32_t c = 0; c < image.components; ++c) {
-    jpegrt_unpacking& unpacking = components[c];
-    const uint32_t h = c ? cells.chroma_h : 1, v = c ? cells.chroma_v : 1;
-    unpacking.blocks = image.component[c].blocks;
-    unpacking.packed = packed[c];
-    unpacking.out = c ? chroma + (c - 1) * chroma_cells : input.data();
-    unpacking.plane = cells.plane();
-    unpacking.pitch = cells.columns;
-    unpacking.cell_width = kCell / h;
-    unpacking.cell_height = kCell / v;
-    unpacking.grid_columns = cells.columns * unpacking.cell_width / 8;
-    unpacking.grid_rows = cells.rows * unpacking.cell_height / 8;
+// In place of a network: luma as it is, chroma repeated up to full resolution. A TensorRT engine
+// would be enqueued here, with the same pointers and the same stream.
+int RunNetwork(void*, const char* name, const jpegrt_tensor* inputs, size_t,
+               const jpegrt_tensor* outputs, size_t, void* stream, char* message,
+               size_t message_size) {
+  const auto on = static_cast<cudaStream_t>(stream);
+  Enqueue(inputs[0], 0, kCell, kCell, outputs[0], 0, on);
+  for (const jpegrt_graph& graph : kGraphs) {
+    if (graph.components == 1 || std::strcmp(graph.name, name) != 0) continue;
+    const uint32_t w = kCell / graph.chroma_h, h = kCell / graph.chroma_v;
+    for (uint32_t c = 0; c < 2; ++c)
+      Enqueue(inputs[1], c * w * h, w, h, outputs[1], c * kCell * kCell, on);
   }
-  Check(jpegrt_cuda_unpack(cuda, components.data(), components.size(), JPEGRT_LAYOUT_CELLS,
-                           JPEGRT_FLOAT32, kScale, stream),
-        cuda);
-
-  const unsigned threads = 256,
-                 blocks = static_cast<unsigned>((cells.plane() + threads - 1) / threads);
-  Network<<<blocks, threads, 0, stream>>>(cells, input.data(), chroma, image.components,
-                                          restored.data());
-  Check(cudaGetLastError(), "the network");
-
-  jpegrt_cell_image output = {};
-  for (uint32_t c = 0; c < image.components; ++c)
-    output.cells[c] = restored.data() + c * luma_planes * cells.plane();
-  output.plane = cells.plane();
-  output.pitch = cells.columns;
-  output.width = image.width;
-  output.height = image.height;
-  output.colour = image.colour;
-  output.pixels = pixels;
-  output.row_stride = static_cast<uint64_t>(image.width) * image.components;
-  Check(jpegrt_cuda_pixels_from_cells(cuda, &output, 1, kCell, JPEGRT_FLOAT32, kScale, JPEGRT_UINT8,
-                                      stream),
-        cuda);
+  const cudaError_t error = cudaGetLastError();
+  if (error != cudaSuccess) std::snprintf(message, message_size, "%s", cudaGetErrorString(error));
+  return error != cudaSuccess;
 }
 
-// Enqueues a plain decoder in place of steps 3 to 5.
-void Decode(jpegrt_cuda* cuda, const jpegrt_image& image, const std::vector<const void*>& packed,
-            uint8_t* pixels, cudaStream_t stream) {
-  jpegrt_decoding decoding = {};
-  decoding.image = &image;
-  std::copy(packed.begin(), packed.end(), decoding.packed);
-  decoding.pixels = pixels;
-  decoding.row_stride = static_cast<uint64_t>(image.width) * image.components;
-  Check(jpegrt_cuda_decode(cuda, &decoding, 1, nullptr, stream), cuda);
+std::unique_ptr<jpegrt_session, Destroy> NewSession(jpegrt_cuda* cuda) {
+  jpegrt_session_options options = {};
+  options.struct_size = sizeof options;
+  options.read.struct_size = sizeof options.read;
+  options.cuda = cuda;
+  jpegrt_model model = {};
+  model.struct_size = sizeof model;
+  model.cell_px = kCell;
+  model.scale = kScale;
+  model.n_graphs = sizeof kGraphs / sizeof kGraphs[0];
+  model.graphs = kGraphs;
+  const jpegrt_engine network = {sizeof network, nullptr, RunNetwork, nullptr};
+  jpegrt_session* session = nullptr;
+  if (jpegrt_session_create(&options, &model, &network, &session) != JPEGRT_OK)
+    throw std::runtime_error(jpegrt_create_message());
+  return std::unique_ptr<jpegrt_session, Destroy>(session);
 }
 
 void RestoreFile(const char* from, const char* to) {
@@ -210,45 +160,27 @@ void RestoreFile(const char* from, const char* to) {
   std::ifstream file(from, std::ios::binary);
   if (!file) throw std::runtime_error(std::string(from) + ": cannot be read");
   const std::vector<char> jpeg{std::istreambuf_iterator<char>(file), {}};
-  jpegrt_coefficients* made_coefficients;
-  if (jpegrt_coefficients_create(&made_coefficients) != JPEGRT_OK) throw std::bad_alloc();
-  const std::unique_ptr<jpegrt_coefficients, Destroy> coefficients(made_coefficients);
-  jpegrt_image image;
-  jpegrt_packed packed[JPEGRT_MAX_COMPONENTS];
-  Check(jpegrt_coefficients_read_packed(coefficients.get(),
-                                        reinterpret_cast<const uint8_t*>(jpeg.data()), jpeg.size(),
-                                        nullptr, &image, packed),
-        coefficients.get());
+  const auto session = NewSession(cuda.get());
+  Check(jpegrt_session_read(session.get(), reinterpret_cast<const uint8_t*>(jpeg.data()),
+                            jpeg.size(), nullptr),
+        session.get());
+  jpegrt_pixel_size size;
+  Check(jpegrt_session_output_size(session.get(), &size), session.get());
 
   const Stream stream;
-  const PinnedMemory pixels(static_cast<size_t>(image.width) * image.height * image.components);
-  const DeviceMemory<uint8_t> device_pixels(pixels.size(), stream);
-  std::vector<std::unique_ptr<PinnedMemory>> staged;
-  std::vector<std::unique_ptr<DeviceMemory<uint8_t>>> uploaded;
-  std::vector<const void*> on_device;
-  for (uint32_t c = 0; c < image.components; ++c) {
-    image.component[c].blocks.table = packed[c].table;
-    const size_t size = packed[c].size;
-    staged.push_back(std::make_unique<PinnedMemory>(size));
-    uploaded.push_back(std::make_unique<DeviceMemory<uint8_t>>(size, stream));
-    std::memcpy(staged.back()->data(), packed[c].data, size);
-    Check(cudaMemcpyAsync(uploaded.back()->data(), staged.back()->data(), size,
-                          cudaMemcpyHostToDevice, stream),
-          "upload");
-    on_device.push_back(uploaded.back()->data());
-  }
-  Cells cells;
-  if (CellsOf(image, &cells))
-    Restore(cuda.get(), image, cells, on_device, device_pixels.data(), stream);
-  else
-    Decode(cuda.get(), image, on_device, device_pixels.data(), stream);
+  const size_t row = static_cast<size_t>(size.width) * size.channels;
+  const PinnedMemory pixels(row * size.height);
+  const DeviceMemory device_pixels(pixels.size(), stream);
+  Check(
+      jpegrt_session_restore_device(session.get(), device_pixels.data(), row, JPEGRT_UINT8, stream),
+      session.get());
   Check(cudaMemcpyAsync(pixels.data(), device_pixels.data(), pixels.size(), cudaMemcpyDeviceToHost,
                         stream),
         "download");
   Check(cudaStreamSynchronize(stream), "restoring");
 
   std::ofstream out(to, std::ios::binary);
-  out << (image.components == 1 ? "P5 " : "P6 ") << image.width << ' ' << image.height << " 255\n";
+  out << (size.channels == 1 ? "P5 " : "P6 ") << size.width << ' ' << size.height << " 255\n";
   out.write(reinterpret_cast<const char*>(pixels.data()),
             static_cast<std::streamsize>(pixels.size()));
   if (!out.flush()) throw std::runtime_error(std::string(to) + ": cannot be written");

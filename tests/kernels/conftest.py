@@ -1,5 +1,6 @@
 """Fixtures that many tests of the native core share."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def emulated_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def device(request: pytest.FixtureRequest, emulated_driver: Path) -> Iterator[Device]:
     opened = open_gpu() if request.param == "gpu" else open_emulated(emulated_driver)
     yield opened
+    gc.collect()  # pipelines that exceptions refer to
     opened.close()
     if opened.emulated:
         assert opened.held == 0

@@ -4,6 +4,8 @@ import ctypes as ct
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +71,21 @@ class Device:
         return array
 
     def upload(self, array: NDArray[Any]) -> DeviceArray:
-        array = np.ascontiguousarray(array)
         copy = self.empty(array.shape, array.dtype)
+        self.write(copy, array)
+        return copy
+
+    def write(self, to: DeviceArray, array: NDArray[Any]) -> None:
+        """Into contiguous memory."""
+        array = np.ascontiguousarray(array)
         self._call(
             "cuMemcpyHtoDAsync",
-            ct.c_uint64(copy.pointer),
+            ct.c_uint64(to.pointer),
             ct.c_void_p(array.ctypes.data),
             ct.c_size_t(array.nbytes),
             ct.c_void_p(self.stream),
         )
         self.synchronise()  # `array` may not live longer
-        return copy
 
     def filled(self, shape: tuple[int, ...], dtype: Any, value: float) -> DeviceArray:
         return self.upload(np.full(shape, value, dtype))
@@ -98,8 +104,10 @@ class Device:
         self.synchronise()
         return copy
 
-    def synchronise(self) -> None:
-        self._call("cuStreamSynchronize", ct.c_void_p(self.stream))
+    def synchronise(self, stream: int | None = None) -> None:
+        """Waits for a stream, this device's own if none is given."""
+        handle = self.stream if stream is None else stream
+        self._call("cuStreamSynchronize", ct.c_void_p(handle))
 
     @property
     def launches(self) -> int:
@@ -110,6 +118,48 @@ class Device:
     def held(self) -> int:
         """Allocations, contexts and modules that were not given back, by an emulated driver."""
         return int(self._driver.emulated_held())
+
+    @property
+    def waits(self) -> int:
+        """How often a call found work that it had to wait for, in an emulated driver."""
+        return int(self._driver.emulated_waits())
+
+    @property
+    def most_pool_bytes(self) -> int:
+        """The most that an emulated driver's pool had lent out at once since this was last read."""
+        most = self._driver.emulated_most_pool_bytes
+        most.restype = ct.c_size_t
+        return int(most())
+
+    @contextmanager
+    def deferring(self) -> Iterator[None]:
+        """An emulated driver puts work off until somebody waits; a GPU does as it likes."""
+        if self.emulated:
+            self._driver.emulated_defer(1)
+        try:
+            yield
+        finally:
+            if self.emulated:
+                self._driver.emulated_defer(0)
+
+    @contextmanager
+    def failing(self, call: str, after: int = 0) -> Iterator[None]:
+        """One call of an emulated driver fails, after it went well `after` times."""
+        self._driver.emulated_fail(call.encode(), after)
+        try:
+            yield
+        finally:
+            self._driver.emulated_fail(b"", 0)
+
+    def copy(self, source: int, to: int, size: int, stream: int) -> None:
+        """Enqueues a copy of bytes on the device."""
+        self._call(
+            "cuMemcpyDtoDAsync",
+            ct.c_uint64(to),
+            ct.c_uint64(source),
+            ct.c_size_t(size),
+            ct.c_void_p(stream),
+        )
 
     def _call(self, name: str, *arguments: Any) -> None:
         function = ct.c_void_p()

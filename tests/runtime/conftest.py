@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.kernels.c_programs import Libjpeg
+from tests.kernels.c_programs import ROOT, Libjpeg, build_tool
 from tests.runtime.command_line import CommandLine
-from tests.runtime.embedding import Installation, install
+from tests.runtime.embedding import Installation, install, onnxruntime_headers, run
 
 from jpegrt.runtime.bundle import shipped_bundles
 
@@ -31,3 +31,13 @@ def jpegrt(capsys: pytest.CaptureFixture[str]) -> CommandLine:
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """Built once for all tests: it takes half a minute, so these are slow tests."""
     return install(tmp_path_factory.mktemp("installation"))
+
+
+@pytest.fixture(scope="session")
+def pretending(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """tests/c/pretend_onnxruntime.c"""
+    path = tmp_path_factory.mktemp("pretending") / "libonnxruntime.so"
+    flags = ("-D_GNU_SOURCE", "-fPIC", "-shared", f"-I{onnxruntime_headers()}")
+    source = ROOT / "tests/c/pretend_onnxruntime.c"
+    run(build_tool("cc"), *flags, source, "-o", path, "-ldl")
+    return path

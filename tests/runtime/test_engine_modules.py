@@ -15,7 +15,6 @@ from tests.kernels.images import synthetic
 from tests.runtime.embedding import (
     Installation,
     attempt,
-    onnxruntime_headers,
     onnxruntime_library,
     run,
 )
@@ -264,17 +263,6 @@ def test_providers_that_are_not_there(
     status, sentence = refusal(installation.module, provider=provider)
     assert status is Status.ENGINE
     assert said in sentence
-
-
-@pytest.fixture(scope="module")
-def pretending(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """tests/c/pretend_onnxruntime.c"""
-    path = tmp_path_factory.mktemp("pretending") / "libonnxruntime.so"
-    source = ROOT / "tests/c/pretend_onnxruntime.c"
-    include = f"-I{onnxruntime_headers()}"
-    flags = ("-D_GNU_SOURCE", "-fPIC", "-shared")
-    run(build_tool("cc"), *flags, include, source, "-o", path, "-ldl")
-    return path
 
 
 @pytest.fixture

@@ -20,7 +20,16 @@ from jpegrt.kernels.packed import (
     samples_from_packed,
     spectrum_from_packed,
 )
-from jpegrt.kernels.pipeline import Engine, GraphSpec, ModelSpec, Pipeline, Tensors, Timings
+from jpegrt.kernels.pipeline import (
+    CudaEngine,
+    DeviceTensors,
+    Engine,
+    GraphSpec,
+    ModelSpec,
+    Pipeline,
+    Tensors,
+    Timings,
+)
 from jpegrt.kernels.project import project_cells
 from jpegrt.kernels.unpack import (
     cells_from_blocks,
@@ -34,6 +43,8 @@ __all__ = [
     "CoefficientReader",
     "Colour",
     "Component",
+    "CudaEngine",
+    "DeviceTensors",
     "Engine",
     "GraphSpec",
     "JpegImage",

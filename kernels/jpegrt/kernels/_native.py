@@ -216,6 +216,7 @@ class SessionOptions(ct.Structure):
         ("read", ReadOptions),
         ("project", ct.c_uint32),
         ("slack", ct.c_float),
+        ("cuda", ct.c_void_p),
     )
 
 
@@ -389,6 +390,10 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_session_output_size": (ct.c_int, [_HANDLE, ct.POINTER(PixelSize)]),
     "jpegrt_session_restore": (ct.c_int, [_HANDLE, ct.c_void_p, ct.c_size_t]),
     "jpegrt_session_restore16": (ct.c_int, [_HANDLE, ct.c_void_p, ct.c_size_t]),
+    "jpegrt_session_restore_device": (
+        ct.c_int,
+        [_HANDLE, ct.c_void_p, ct.c_size_t, ct.c_int, ct.c_void_p],
+    ),
     "jpegrt_session_timings": (ct.c_int, [_HANDLE, ct.POINTER(Timings)]),
     "jpegrt_non_local": (
         ct.c_int,

@@ -51,6 +51,7 @@ class DeviceArray:
         )
         self.strides = contiguous if strides is None else strides
         self.is_contiguous = self.strides == contiguous
+        self.has_contiguous_rows = self.strides[1:] == contiguous[1:]
 
     @property
     def nbytes(self) -> int:
@@ -142,6 +143,13 @@ class Cuda:
 
     def __del__(self) -> None:
         self.close()
+
+    @property
+    def handle(self) -> ct.c_void_p:
+        """For pipelines that restore here, which keep the kernels after `close`."""
+        if not self._handle:
+            raise ValueError("this Cuda is closed: make another")
+        return self._handle
 
     def close(self) -> None:
         """Unloads the kernels; they must have finished. Nothing can be called afterwards."""
@@ -312,6 +320,11 @@ def device_array(array: Any) -> DeviceArray:
     )
 
 
+def dtype_of(array: DeviceArray) -> Dtype:
+    _require(array.dtype in _DTYPES, f"float32, float16, uint8 or uint16, not {array.dtype}")
+    return _DTYPES[array.dtype]
+
+
 def stream_handle(stream: Any) -> int:
     """The raw handle of a stream: an int, or an object of cuda-core, PyCUDA, PyTorch or CuPy."""
     if stream is None:
@@ -360,12 +373,8 @@ def _non_local_options(guide: DeviceArray, window_px: int, h: float) -> _native.
 
 
 def _common_dtype(arrays: Sequence[DeviceArray], default: Dtype = Dtype.FLOAT32) -> Dtype:
-    dtypes = {array.dtype for array in arrays}
-    _require(len(dtypes) <= 1, "arrays of one dtype")
-    for dtype in dtypes:
-        _require(dtype in _DTYPES, f"float32, float16, uint8 or uint16, not {dtype}")
-        return _DTYPES[dtype]
-    return default
+    _require(len({array.dtype for array in arrays}) <= 1, "arrays of one dtype")
+    return dtype_of(arrays[0]) if arrays else default
 
 
 def _fill_blocks(blocks: _native.Blocks, source: Any, table: NDArray[np.uint16]) -> int | None:
@@ -417,13 +426,12 @@ def _fill_unpacking(
 def _pixel_size(pixels: DeviceArray, components: int) -> tuple[int, int]:
     """Height and width of interleaved pixels."""
     expected = 2 if components == 1 else 3
-    shape, size = pixels.shape, pixels.dtype.itemsize
+    shape = pixels.shape
     _require(
         len(shape) == expected and (components == 1 or shape[2] == 3),
         f"pixels of {'(height, width)' if components == 1 else '(height, width, 3)'}, got {shape}",
     )
-    packed = pixels.strides[-1] == size and pixels.strides[1] == components * size
-    _require(packed, "pixels without gaps within a row")
+    _require(pixels.has_contiguous_rows, "pixels without gaps within a row")
     return shape[0], shape[1]
 
 

@@ -3,7 +3,7 @@
 import ctypes as ct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,12 @@ from jpegrt.kernels.coefficients import (
     image_from_native,
     read_options,
 )
+from jpegrt.kernels.cuda import Cuda, DeviceArray, device_array, dtype_of, stream_handle
 
 DOMAINS = tuple(domain.name.lower() for domain in _native.Domain)
 
 Tensors = Mapping[str, NDArray[np.float32]]
+DeviceTensors = Mapping[str, DeviceArray]
 
 
 class Engine(Protocol):
@@ -30,6 +32,17 @@ class Engine(Protocol):
 
         Both are the pipeline's own memory, C-contiguous float32: keep no reference to them.
         Called on the thread that called the session. What it raises is raised by the session.
+        """
+
+
+class CudaEngine(Protocol):
+    """What runs a network on a GPU: an `Engine` whose tensors are there."""
+
+    def run(self, graph: str, inputs: DeviceTensors, outputs: DeviceTensors, stream: int) -> None:
+        """Enqueues one of the model's graphs on the stream, whose raw handle this is (0: default).
+
+        The tensors have `__cuda_array_interface__`, are float32, and begin at multiples of 256
+        bytes. The rest as for `Engine.run`.
         """
 
 
@@ -91,14 +104,16 @@ class Pipeline:
     def __init__(
         self,
         model: ModelSpec | None = None,
-        engine: Engine | None = None,
+        engine: Engine | CudaEngine | None = None,
         *,
+        cuda: Cuda | None = None,
         threads: int = 0,
         allow_damaged: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         project: float | None = None,
     ) -> None:
-        """threads: for everything but the engine, 0 = one per core. The rest as for
+        """cuda: the GPU to restore on; the engine is then a `CudaEngine`. None: the CPU.
+        threads: for everything but the engine, 0 = one per core; on a GPU there are none. The rest as for
         `CoefficientReader.read`; max_pixels limits restored pixels too, where they are more.
         project: the slack, in steps, with which what a model on cells restores is projected as by
             `project_cells`, where a component is sampled 1x1; None: it is not projected.
@@ -119,6 +134,7 @@ class Pipeline:
             read_options(allow_damaged, max_pixels),
             project is not None,
             project or 0,
+            None if cuda is None else cuda.handle,
         )
         native_model = native_engine = None
         if model is not None and engine is not None:
@@ -140,7 +156,9 @@ class Pipeline:
                 model.multiple_px,
             )
             # Kept: the native side calls it as long as the session lives.
-            self._callback = _native.EngineRun(_callback(engine, self._errors))
+            self._callback = _native.EngineRun(
+                _callback(engine, self._errors, on_device=cuda is not None)
+            )
             native_engine = _native.Engine(
                 ct.sizeof(_native.Engine), None, self._callback, _native.EngineDestroy()
             )
@@ -218,6 +236,27 @@ class Pipeline:
         call = lib.jpegrt_session_restore16 if deep else lib.jpegrt_session_restore
         self._check(call(self._handle, pixels.ctypes.data, pixels.strides[0]))
 
+    def restore_device(self, pixels: Any, stream: object = None) -> None:
+        """Enqueues restoring the image last read, of a pipeline on a GPU, and waits for nothing.
+
+        pixels: on the device, anything that has `__cuda_array_interface__`, uint8 or uint16, of the
+            shape that `read` returned; rows may lie apart. Keep it until the stream got there.
+        stream: as for the functions of `jpegrt.kernels.cuda`. Raises NativeError or ValueError.
+        """
+        out = device_array(pixels)
+        if not self._shape:
+            raise ValueError("no image: read one before restoring it")
+        if out.shape != self._shape or not out.has_contiguous_rows:
+            raise ValueError(
+                f"need device pixels of shape {self._shape}, without gaps within a row, "
+                f"got {out.shape} with strides {out.strides}"
+            )
+        self._check(
+            lib.jpegrt_session_restore_device(
+                self._handle, out.pointer, out.strides[0], dtype_of(out), stream_handle(stream)
+            )
+        )
+
     @property
     def timings(self) -> Timings:
         """Of the image last read and restored."""
@@ -247,11 +286,16 @@ class Pipeline:
 
 
 # No method: a callback that knew its pipeline would keep it, and its memory, alive.
-def _callback(engine: Engine, errors: list[BaseException]):  # type: ignore[no-untyped-def]
-    def run(_user, graph, inputs, n_inputs, outputs, n_outputs, _stream, _message, _size):  # type: ignore[no-untyped-def]
+def _callback(engine: Any, errors: list[BaseException], *, on_device: bool):  # type: ignore[no-untyped-def]
+    def run(_user, graph, inputs, n_inputs, outputs, n_outputs, stream, _message, _size):  # type: ignore[no-untyped-def]
         # An exception cannot cross C: it is kept, and raised again when the call returns.
         try:
-            engine.run(graph.decode(), _arrays(inputs, n_inputs), _arrays(outputs, n_outputs))
+            view = _device_view if on_device else _host_view
+            tensors = (
+                {tensor.name.decode(): view(tensor) for tensor in given[:count]}
+                for given, count in ((inputs, n_inputs), (outputs, n_outputs))
+            )
+            engine.run(graph.decode(), *tensors, *([stream or 0] if on_device else []))
         except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt has to come back too
             errors.append(error)
             return 1
@@ -260,8 +304,9 @@ def _callback(engine: Engine, errors: list[BaseException]):  # type: ignore[no-u
     return run
 
 
-def _arrays(tensors, count: int) -> dict[str, NDArray[np.float32]]:  # type: ignore[no-untyped-def]
-    return {
-        tensor.name.decode(): array_at(tensor.data, np.float32, tuple(tensor.shape[: tensor.rank]))
-        for tensor in tensors[:count]
-    }
+def _host_view(tensor: _native.Tensor) -> NDArray[np.float32]:
+    return array_at(tensor.data, np.float32, tuple(tensor.shape[: tensor.rank]))
+
+
+def _device_view(tensor: _native.Tensor) -> DeviceArray:
+    return DeviceArray(tensor.data, tuple(tensor.shape[: tensor.rank]), np.float32)

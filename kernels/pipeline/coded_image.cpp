@@ -1,0 +1,62 @@
+#include "coded_image.h"
+
+#include <algorithm>
+
+#include "../cpu/error.h"
+#include "../cpu/geometry.h"
+
+namespace jpegrt {
+
+CodedImage::CodedImage(const jpegrt_image& image) : jpegrt_image(image) {
+  for (uint32_t c = 0; c < components; ++c) {
+    max_h = std::max(max_h, component[c].h);
+    max_v = std::max(max_v, component[c].v);
+  }
+}
+
+Grid CodedImage::PaddedGrid(uint32_t cell_px, float scale) const {
+  // A lone component is coded block by block, whatever its sampling factors say.
+  const uint32_t mcu_width = components == 1 ? 8 : 8 * max_h;
+  const uint32_t mcu_height = components == 1 ? 8 : 8 * max_v;
+  const size_t mcu_columns = (width + mcu_width - 1) / mcu_width;
+  const size_t mcu_rows = (height + mcu_height - 1) / mcu_height;
+  return {mcu_rows * mcu_height / cell_px, mcu_columns * mcu_width / cell_px, cell_px, scale};
+}
+
+void RefuseInconsistent(const jpegrt_image& image) {
+  const auto require = [](bool is_so, const char* otherwise) {
+    if (!is_so) throw Error(JPEGRT_ERR_INVALID_ARGUMENT, otherwise);
+  };
+  const bool is_grey = image.components == 1 && image.colour == JPEGRT_COLOUR_GREY;
+  const bool is_colour = image.components == 3 &&
+                         (image.colour == JPEGRT_COLOUR_YCBCR || image.colour == JPEGRT_COLOUR_RGB);
+  require(is_grey || is_colour, "the image's components and colour do not go together");
+  const auto valid_side = [](uint32_t px) { return px > 0 && px <= kMaxSide; };
+  require(valid_side(image.width) && valid_side(image.height),
+          "the image's width or height is not from 1 to 65535");
+  jpegrt_image derived = image;
+  for (uint32_t c = 0; c < image.components; ++c) {
+    const jpegrt_component& component = image.component[c];
+    require(component.h > 0 && component.h <= 4 && component.v > 0 && component.v <= 4,
+            "a sampling factor is not from 1 to 4");
+    require(component.blocks.data && component.blocks.table,
+            "a component has no coefficients or no table");
+  }
+  DeriveComponentSizes(&derived);
+  for (uint32_t c = 0; c < image.components; ++c) {
+    const jpegrt_component &given = image.component[c], &expected = derived.component[c];
+    require(given.width == expected.width && given.height == expected.height &&
+                given.blocks.rows == expected.blocks.rows &&
+                given.blocks.columns == expected.blocks.columns &&
+                given.blocks.stride >= given.blocks.columns,
+            "a component's size is not what the image's size and sampling factors make it");
+  }
+}
+
+// libjpeg lets steps of zero pass, which a file can have where all coefficients are zero too; a
+// network may take their logarithm.
+void CopySteps(const uint16_t table[64], float* steps) {
+  for (int k = 0; k < 64; ++k) steps[k] = static_cast<float>(std::max<uint16_t>(table[k], 1));
+}
+
+}  // namespace jpegrt

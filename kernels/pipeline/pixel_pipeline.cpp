@@ -1,0 +1,53 @@
+#include "pixel_pipeline.h"
+
+#include "stopwatch.h"
+
+namespace jpegrt {
+
+void PixelPipeline::Restore(const PixelView& view, Engine* engine, const Destination& to,
+                            jpegrt_timings* timings) {
+  const PixelTensors tensors = model_->TensorsFor(view);
+  float* restored = restored_.Reserve(tensors.restored_size());
+  float* image = image_.Reserve(tensors.size());
+  {
+    Stopwatch stopwatch(&timings->unpack_ms);
+    model_->Fill(view, tensors, backend_->threads(), image);
+  }
+  {
+    Stopwatch stopwatch(&timings->network_ms);
+    engine->Run(tensors.graph,
+                {Tensor("image", image, JPEGRT_DEVICE_CPU,
+                        {1, tensors.planes, tensors.rows, tensors.columns})},
+                {Tensor("image_restored", restored, JPEGRT_DEVICE_CPU,
+                        {1, tensors.planes, tensors.restored_rows, tensors.restored_columns})},
+                nullptr);
+  }
+  Stopwatch stopwatch(&timings->pixels_ms);
+  if (to.dtype == JPEGRT_UINT8)
+    model_->Write(view, tensors, restored, backend_->threads(), static_cast<uint8_t*>(to.pixels),
+                  to.row_stride);
+  else
+    model_->Write(view, tensors, restored, backend_->threads(), static_cast<uint16_t*>(to.pixels),
+                  to.row_stride);
+}
+
+void PixelPipeline::Restore(const CodedImage& image, Engine* engine, const Destination& to,
+                            jpegrt_timings* timings) {
+  Restore(Decoded(image, timings), engine, to, timings);
+}
+
+PixelView PixelPipeline::Decoded(const CodedImage& image, jpegrt_timings* timings) {
+  const bool as_rgb = image.colour == JPEGRT_COLOUR_YCBCR && !model_->takes_ycbcr();
+  const jpegrt_colour colour = as_rgb ? JPEGRT_COLOUR_RGB : image.colour;
+  const size_t row = static_cast<size_t>(image.width) * image.components;
+  uint8_t* decoded = decoded_.Reserve(row * image.height);
+  const bool as_is = colour == JPEGRT_COLOUR_YCBCR;
+  jpegrt_timings decoding = {};
+  backend_->DecodeAs(as_is ? JPEGRT_COLOUR_RGB : image.colour, image,
+                     {decoded, row, JPEGRT_UINT8, false, nullptr}, &decoding);
+  // To a model that takes pixels, decoding is part of making its input.
+  timings->unpack_ms += decoding.unpack_ms + decoding.pixels_ms;
+  return {decoded, row, image.width, image.height, colour};
+}
+
+}  // namespace jpegrt

@@ -1,0 +1,63 @@
+// The pipeline: coefficients -> the network's tensors -> engine -> pixels.
+#pragma once
+
+#include <memory>
+
+#include "../cpu/pixel_model.h"
+#include "backend.h"
+#include "coded_image.h"
+#include "engine.h"
+#include "graphs.h"
+#include "jpegrt.h"
+#include "pixel_pipeline.h"
+
+namespace jpegrt {
+
+class Session {
+ public:
+  // Throws Error, as all of it.
+  Session(const jpegrt_session_options& options, const jpegrt_model* model,
+          const jpegrt_engine* engine);
+
+  const jpegrt_image& Read(const uint8_t* bytes, size_t size);
+  void Load(const jpegrt_image& image);
+  void LoadPixels(const uint8_t* pixels, uint32_t width, uint32_t height, uint32_t channels,
+                  size_t row_stride);
+  jpegrt_pixel_size OutputSize() const;
+  void Restore(const Destination& to);
+  const jpegrt_timings& timings() const { return timings_; }
+
+ private:
+  // Before another image is taken.
+  void Forget();
+  void Take(const jpegrt_image& image);
+  void RefuseReentry() const;
+  void RefuseDestination(const Destination& to) const;
+
+  void DecodePlainly(const Destination& to);
+  void RestoreCells(const Destination& to);
+  // Each fills `restored` with where each component's full-resolution cells are.
+  void RestoreTogether(const Graph& graph, const Grid& grid, const Workspace& work,
+                       float* restored[3]);
+  void RestoreAlone(const Grid& grid, const Workspace& work, float* restored[3]);
+  void Unpack(const Grid& grid, const std::vector<ComponentCells>& components);
+  void Run(const Graph& graph, const std::vector<jpegrt_tensor>& inputs,
+           const std::vector<jpegrt_tensor>& outputs, void* stream);
+  jpegrt_tensor DeviceTensor(const char* name, float* data,
+                             std::initializer_list<size_t> shape) const;
+
+  const jpegrt_read_options read_options_;
+  uint32_t cell_px_ = 0;
+  float scale_ = 1;
+  Graphs graphs_;
+  std::unique_ptr<Engine> engine_;  // null: a plain decoder
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<PixelPipeline> pixel_pipeline_;  // null: the model takes cells
+
+  CodedImage image_;
+  PixelView pixels_ = {};  // instead of image_ if it has data
+  bool has_image_ = false;
+  jpegrt_timings timings_ = {};
+};
+
+}  // namespace jpegrt
