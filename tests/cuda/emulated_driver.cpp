@@ -15,9 +15,11 @@
 #include <mutex>
 #include <string>
 
+#include "../../kernels/cuda/blocking_edges_kernel.h"
 #include "../../kernels/cuda/driver.h"
 #include "../../kernels/cuda/non_local_kernel.h"
 #include "../../kernels/cuda/pixels_kernel.h"
+#include "../../kernels/cuda/project_kernel.h"
 #include "../../kernels/cuda/unpack_kernel.h"
 
 using namespace jpegrt;
@@ -46,6 +48,14 @@ void RunUnpack(const void* arguments, uint32_t block) {
                                               *tile, Phases());
 }
 
+template <bool kPacked, typename Element>
+void RunProject(const void* arguments, uint32_t block) {
+  const auto tile = NewTile<ProjectTile>();
+  const auto registers = NewTile<Registers<ProjectRegisters>>();
+  ProjectOneTile<kPacked, Element>(*static_cast<const ProjectBatch*>(arguments), block, *tile,
+                                   *registers, Phases());
+}
+
 template <typename Cell, typename Pixel>
 void RunPixelsFromCells(const void* arguments, uint32_t block) {
   const auto tile = NewTile<PixelTile<Pixel>>();
@@ -55,6 +65,13 @@ void RunPixelsFromCells(const void* arguments, uint32_t block) {
 void RunPixelsFromSamples(const void* arguments, uint32_t block) {
   const auto tile = NewTile<PixelTile<uint8_t>>();
   PixelsFromSampleTile(*static_cast<const SampleBatch*>(arguments), block, *tile, Phases());
+}
+
+template <typename Sample>
+void RunBlockingEdges(const void* arguments, uint32_t block) {
+  const auto tile = NewTile<EdgeTile>();
+  FindEdgesOfTile<Sample>(*static_cast<const BlockingEdgesArguments*>(arguments), block, *tile,
+                          Phases());
 }
 
 template <typename Sample>
@@ -82,11 +99,17 @@ const std::map<std::string, Kernel>& Kernels() {
       {"cells_f32_from_packed", RunUnpack<true, Transform::kDct, float>},
       {"cells_f16_from_packed", RunUnpack<true, Transform::kDct, Half>},
       {"samples_u8_from_packed", RunUnpack<true, Transform::kIslow, uint8_t>},
+      {"projected_f32_from_blocks", RunProject<false, float>},
+      {"projected_f16_from_blocks", RunProject<false, Half>},
+      {"projected_f32_from_packed", RunProject<true, float>},
+      {"projected_f16_from_packed", RunProject<true, Half>},
       {"pixels_u8_from_samples", RunPixelsFromSamples},
       {"pixels_u8_from_cells_f32", RunPixelsFromCells<float, uint8_t>},
       {"pixels_u16_from_cells_f32", RunPixelsFromCells<float, uint16_t>},
       {"pixels_u8_from_cells_f16", RunPixelsFromCells<Half, uint8_t>},
       {"pixels_u16_from_cells_f16", RunPixelsFromCells<Half, uint16_t>},
+      {"blocking_edges_f32", RunBlockingEdges<float>},
+      {"blocking_edges_f16", RunBlockingEdges<Half>},
       {"non_local_f32", RunNonLocal<float>},
       {"non_local_f16", RunNonLocal<Half>},
       {"fold_patches_f32", RunFoldPatches<float>},
