@@ -178,7 +178,7 @@ def test_cells_are_projected_as_the_plane(cell: tuple[int, int], in_place: bool)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38, 5e37, 1e36])
-def test_a_block_that_is_not_finite_becomes_the_files(bad: float) -> None:
+def test_a_block_beyond_what_is_projected_becomes_the_files(bad: float) -> None:
     blocks = random_blocks(4)
     table = np.full((8, 8), 5, np.uint16)
     file = cells_from_blocks(blocks, table, (1, 1))
