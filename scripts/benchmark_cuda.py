@@ -58,7 +58,8 @@ class Image:
         cells = cells_from_blocks(self.blocks, self.table, CELL, SCALE)
         spread = np.repeat([0.0, 4 * SCALE], cells.shape[2] // 2)
         noise = np.random.default_rng(0).normal(0, 1, cells.shape) * spread
-        return (cells + noise).astype(dtype)
+        restored: NDArray[Any] = (cells + noise).astype(dtype)
+        return restored
 
     def value(self, dtype: Any) -> NDArray[Any]:
         """Grey samples, (1, height, width)."""
@@ -185,7 +186,9 @@ class FindBlockingEdges:
         return [image.value(self.dtype)]
 
     def expected(self, image: Image) -> NDArray[Any]:
-        return find_blocking_edges(image.value(self.dtype).astype(np.float32)[None])[0]
+        value = image.value(self.dtype).astype(np.float32)
+        keys: NDArray[Any] = find_blocking_edges(value[None])[0]
+        return keys
 
     def prepare(
         self,

@@ -101,8 +101,8 @@ JPEGRT_API jpegrt_status jpegrt_samples_from_blocks(const jpegrt_blocks* blocks,
  * lie where quantisation gives the file's: from (q - 1/2 - slack) to (q + 1/2 + slack) steps, slack
  * 0 or more. `projected` may be `cells` itself. A block that lies there already is copied bit for
  * bit; one with a sample that is not finite, or a coefficient beyond 2^117, becomes the file's own.
- * A component is projected at its own resolution: chroma that a model returns at full
- * resolution can only be if the file has it at full resolution too (sampled 1x1). */
+ * A component is projected at its own resolution: chroma that a model returns at full resolution
+ * can only be if the file has it at full resolution too (sampled 1x1). */
 JPEGRT_API jpegrt_status jpegrt_project_cells(const jpegrt_blocks* blocks, uint32_t cell_width,
                                               uint32_t cell_height, float scale, float slack,
                                               const float* cells, float* projected);

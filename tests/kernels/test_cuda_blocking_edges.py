@@ -136,9 +136,9 @@ def test_what_is_refused(device: Device) -> None:
     launches = device.launches if device.emulated else 0
     find = device.kernels.find_blocking_edges
 
-    for options in ({"ratio": 0.5}, {"ratio": np.nan}, {"least_step": -1}, {"least_step": np.nan}):
+    for ratio, least_step in ((0.5, 0), (np.nan, 0), (2, -1), (2, np.nan)):
         with pytest.raises(NativeError, match=r"beyond what jpegrt\.h allows") as raised:
-            find(value, keys, stream=device.stream, **options)
+            find(value, keys, ratio=ratio, least_step=least_step, stream=device.stream)
         assert raised.value.status == Status.INVALID_ARGUMENT
     two_channels = DeviceArray(value.pointer, (1, 2, 16, 17), np.float32)
     null = DeviceArray(0, value.shape, np.float32)
