@@ -1,8 +1,9 @@
 #include "blocking_edges.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
+
+#include "../shared/block_border.h"
 
 namespace jpegrt {
 namespace {
@@ -25,16 +26,14 @@ void ClearAcross(const jpegrt_blocking_edges_options& options, const float* valu
     // Before the first block that is whole there is the rest of one.
     for (size_t first = 0, last; first < along.size; first = last) {
       last = std::min(along.size, first < along.grid ? along.grid : first + kBlock);
-      double before = 0, step = 0, after = 0;
+      BorderSteps steps;
       for (size_t c = 0; c < options.channels; ++c)
         for (size_t i = first; i < last; ++i) {
           const float* const pixel = value + c * plane + i * along.step + border * across.step;
-          const double a = *(pixel - 2 * across.step), b = *(pixel - across.step);
-          const double d = *pixel, e = *(pixel + across.step);
-          before += std::abs(b - a), step += std::abs(d - b), after += std::abs(e - d);
+          steps.Add(*(pixel - 2 * across.step), *(pixel - across.step), *pixel,
+                    *(pixel + across.step));
         }
-      const auto samples = static_cast<double>((last - first) * options.channels);
-      if (step >= options.least_step * samples && step > options.ratio * std::max(before, after))
+      if (steps.StandOut((last - first) * options.channels, options.ratio, options.least_step))
         for (size_t i = first; i < last; ++i) {
           uint8_t* const key = keys + i * along.step + border * across.step;
           *key = *(key - across.step) = 0;

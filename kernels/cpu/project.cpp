@@ -1,7 +1,6 @@
 #include "project.h"
 
-#include <cfloat>
-
+#include "../shared/projection.h"
 #include "cell_layout.h"
 #include "forward_dct.h"
 #include "inverse_dct.h"
@@ -22,9 +21,8 @@ template <int W>
 JPEGRT_INLINE void ProjectRows(const jpegrt_blocks& blocks, RowRange range, uint32_t height,
                                float scale, float slack, const float* cells, float* projected,
                                size_t pitch, size_t plane) {
-  // Both transforms scale by 8; 1 / 64 takes that back without rounding.
   float steps[64];
-  for (int k = 0; k < 64; ++k) steps[k] = static_cast<float>(blocks.table[k]) * scale * 8;
+  for (int k = 0; k < 64; ++k) steps[k] = ProjectionStep(blocks.table[k], scale);
   const auto* step = reinterpret_cast<const Float8*>(steps);
   const float half_width = 0.5f + slack;
 
@@ -37,18 +35,15 @@ JPEGRT_INLINE void ProjectRows(const jpegrt_blocks& blocks, RowRange range, uint
       LoadCells<W>(cells + corner, height, pitch, plane, samples);
       for (int v = 0; v < 8; ++v) change[v] = samples[v];
       ForwardDct(change);
-      Lanes8 changed = {}, not_finite = {};
+      Lanes8 changed = {}, not_projectable = {};
       for (int v = 0; v < 8; ++v) {
         const Float8 coefficient = change[v];
         const Float8 q = __builtin_convertvector(quantised[v], Float8);
-        const Float8 low = (q - half_width) * step[v], high = (q + half_width) * step[v];
-        const Float8 raised = coefficient < low ? low : coefficient;
-        change[v] = (raised > high ? high : raised) - coefficient;
+        change[v] = ChangeIntoInterval(coefficient, q, step[v], half_width);
         changed |= change[v] != 0;
-        // Of NaN both are false.
-        not_finite |= ~((coefficient >= -FLT_MAX) & (coefficient <= FLT_MAX));
+        not_projectable |= ~IsProjectable(coefficient);
       }
-      if (Any(not_finite)) {  // nothing is known but the file
+      if (Any(not_projectable)) {  // nothing is known but the file
         for (int v = 0; v < 8; ++v) {
           samples[v] = Float8{};
           change[v] = __builtin_convertvector(quantised[v], Float8) * step[v];
@@ -58,7 +53,7 @@ JPEGRT_INLINE void ProjectRows(const jpegrt_blocks& blocks, RowRange range, uint
       // A block whose coefficients are all inside keeps its samples to the bit.
       if (Any(changed)) {
         InverseDct(change);
-        for (int y = 0; y < 8; ++y) samples[y] += change[y] * (1 / 64.f);
+        for (int y = 0; y < 8; ++y) samples[y] += change[y] * kProjectedSampleGain;
       }
       StoreCells<W>(samples, height, projected + corner, pitch, plane);
     }

@@ -3,13 +3,11 @@
 
 #include <cstddef>
 
+#include "../shared/projection.h"
 #include "jpegrt.h"
 #include "unpack.h"
 
 namespace jpegrt {
-
-// Beyond it, intervals of the largest steps would not be finite.
-inline constexpr float kMaxProjectedScale = 0x1p64f;
 
 // As jpegrt_project_cells, on the block rows `rows`, with pitch and plane of both images as in
 // unpack.h. `projected` may be `cells`.

@@ -1,10 +1,12 @@
 // The CUDA section of the C ABI.
 
 #include "../cpu/guard.h"
+#include "blocking_edges.h"
 #include "handle.h"
 #include "jpegrt.h"
 #include "non_local.h"
 #include "pixels.h"
+#include "project.h"
 #include "unpack.h"
 
 namespace {
@@ -46,6 +48,14 @@ jpegrt_status jpegrt_cuda_unpack(jpegrt_cuda* cuda, const jpegrt_unpacking* comp
   });
 }
 
+jpegrt_status jpegrt_cuda_project_cells(jpegrt_cuda* cuda, const jpegrt_projection* components,
+                                        size_t n_components, jpegrt_dtype dtype, float scale,
+                                        float slack, void* stream) {
+  return GuardAttached(cuda, components || !n_components, [&](const auto& context) {
+    jpegrt::cuda::ProjectCells(context, components, n_components, dtype, scale, slack, stream);
+  });
+}
+
 jpegrt_status jpegrt_cuda_pixels_from_cells(jpegrt_cuda* cuda, const jpegrt_cell_image* images,
                                             size_t n_images, uint32_t cell_px,
                                             jpegrt_dtype cell_dtype, float scale,
@@ -78,5 +88,14 @@ jpegrt_status jpegrt_cuda_non_local(jpegrt_cuda* cuda, const jpegrt_non_local_op
                                     void* stream) {
   return GuardAttached(cuda, options, [&](const auto& context) {
     jpegrt::cuda::NonLocal(context, *options, guide, value, h, keys, filtered, scratch, stream);
+  });
+}
+
+jpegrt_status jpegrt_cuda_find_blocking_edges(jpegrt_cuda* cuda,
+                                              const jpegrt_blocking_edges_options* options,
+                                              const void* value, jpegrt_dtype dtype, uint8_t* keys,
+                                              void* stream) {
+  return GuardAttached(cuda, options, [&](const auto& context) {
+    jpegrt::cuda::FindBlockingEdges(context, *options, value, dtype, keys, stream);
   });
 }

@@ -4,7 +4,7 @@
 
 set(JPEGRT_CUDA AUTO CACHE STRING "Build the CUDA kernels: AUTO (where nvcc 12.8 or newer is), ON, OFF")
 set_property(CACHE JPEGRT_CUDA PROPERTY STRINGS AUTO ON OFF)
-set(jpegrt_cuda_kernels unpack pixels upsample non_local)
+set(jpegrt_cuda_kernels unpack project pixels upsample blocking_edges non_local)
 set(jpegrt_cuda_architectures 75 80 86 89 90 100 120)
 list(GET jpegrt_cuda_architectures -1 jpegrt_newest_architecture)
 
@@ -36,11 +36,14 @@ endif()
 
 target_sources(jpegrt PRIVATE
   kernels/cuda/abi.cpp
+  kernels/cuda/blocking_edges.cpp
+  kernels/cuda/component.cpp
   kernels/cuda/context.cpp
   kernels/cuda/driver.cpp
   kernels/cuda/fat_binaries.cpp
   kernels/cuda/non_local.cpp
   kernels/cuda/pixels.cpp
+  kernels/cuda/project.cpp
   kernels/cuda/staging.cpp
   kernels/cuda/stream.cpp
   kernels/cuda/unpack.cpp

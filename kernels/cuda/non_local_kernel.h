@@ -51,8 +51,6 @@ struct Precision<float> {
   static constexpr float kLogitTolerance = 1e-5f;
 };
 
-JPEGRT_SHARED float LoadSample(float sample) { return sample; }
-JPEGRT_SHARED float LoadSample(Half sample) { return FloatFromHalf(sample); }
 JPEGRT_SHARED void StoreSample(float value, float* to) { *to = value; }
 JPEGRT_SHARED void StoreSample(float value, Half* to) { *to = HalfFromFloat(value); }
 
@@ -116,7 +114,7 @@ struct NonLocalView {
     const uint32_t sample_x = Clamped(x + dx, arguments.width);
     const uint32_t sample_y = Clamped(y + dy, arguments.height);
     const uint64_t plane = static_cast<uint64_t>(image) * arguments.channels + channel;
-    return LoadSample(static_cast<const Sample*>(
+    return FloatFrom(static_cast<const Sample*>(
         samples)[(plane * arguments.height + sample_y) * arguments.width + sample_x]);
   }
 

@@ -80,9 +80,19 @@ struct alignas(16) Words4 {
   uint32_t words[4];
 };
 
-JPEGRT_SHARED Words4 LoadWords(const void* from) {
+// Of memory that no thread of the kernel writes.
+JPEGRT_SHARED Words4 LoadConstantWords(const void* from) {
 #if defined(__CUDACC__)
   const uint4 words = __ldg(static_cast<const uint4*>(from));
+  return {{words.x, words.y, words.z, words.w}};
+#else
+  return *static_cast<const Words4*>(from);
+#endif
+}
+
+JPEGRT_SHARED Words4 LoadWords(const void* from) {
+#if defined(__CUDACC__)
+  const uint4 words = *static_cast<const uint4*>(from);
   return {{words.x, words.y, words.z, words.w}};
 #else
   return *static_cast<const Words4*>(from);

@@ -79,9 +79,6 @@ JPEGRT_SHARED void WriteOneTile(const Batch& batch, uint32_t index, PixelTile<Pi
   phases.Warp([&](uint32_t thread) { StorePixels(target, tile, thread / kWarp, thread % kWarp); });
 }
 
-JPEGRT_SHARED float FloatFrom(float value) { return value; }
-JPEGRT_SHARED float FloatFrom(Half value) { return FloatFromHalf(value); }
-
 template <typename Cell, typename Pixel>
 JPEGRT_SHARED void PixelsFromCellTile(const CellBatch& batch, uint32_t index,
                                       PixelTile<Pixel>& tile, const Phases& phases) {

@@ -31,7 +31,9 @@ struct UnpackTile {
   uint64_t masks[kTileBlocks];    // group g's in byte g
   uint64_t escapes[kTileBlocks];  // how many in group g, in byte g
 
-  JPEGRT_SHARED void Locate(const UnpackBatch& batch, uint32_t index) {
+  // Makes it tile `index` of a launch.
+  template <typename Batch>
+  JPEGRT_SHARED void Locate(const Batch& batch, uint32_t index) {
     uint32_t first = 0, last = batch.components - 1;
     while (first < last) {
       const uint32_t middle = (first + last + 1) / 2;
@@ -64,7 +66,7 @@ JPEGRT_SHARED void LoadDense(const UnpackComponent& component, UnpackTile& tile,
     const BlockPosition position = tile.PositionOf(block, component.columns);
     const uint64_t index = static_cast<uint64_t>(position.row) * component.stride + position.column;
     const Words4 row =
-        LoadWords(static_cast<const int16_t*>(component.source) + 64 * index + 8 * v);
+        LoadConstantWords(static_cast<const int16_t*>(component.source) + 64 * index + 8 * v);
     for (int i = 0; i < 4; ++i) tile.coefficient_words[block][4 * v + i] = row.words[i];
   });
 }

@@ -100,9 +100,9 @@ JPEGRT_API jpegrt_status jpegrt_samples_from_blocks(const jpegrt_blocks* blocks,
  * by `scale`, above 0 and at most 2^64), those with the nearest samples whose DCT coefficients all
  * lie where quantisation gives the file's: from (q - 1/2 - slack) to (q + 1/2 + slack) steps, slack
  * 0 or more. `projected` may be `cells` itself. A block that lies there already is copied bit for
- * bit; one with a sample that is not finite, or so large that its transform is not, becomes the
- * file's own. A component is projected at its own resolution: chroma that a model returns at full
- * resolution can only be if the file has it at full resolution too (sampled 1x1). */
+ * bit; one with a sample that is not finite, or a coefficient beyond 2^117, becomes the file's own.
+ * A component is projected at its own resolution: chroma that a model returns at full resolution
+ * can only be if the file has it at full resolution too (sampled 1x1). */
 JPEGRT_API jpegrt_status jpegrt_project_cells(const jpegrt_blocks* blocks, uint32_t cell_width,
                                               uint32_t cell_height, float scale, float slack,
                                               const float* cells, float* projected);
@@ -591,6 +591,27 @@ JPEGRT_API jpegrt_status jpegrt_cuda_unpack(jpegrt_cuda* cuda, const jpegrt_unpa
                                             size_t n_components, jpegrt_layout layout,
                                             jpegrt_dtype dtype, float scale, void* stream);
 
+/* One component to project. */
+typedef struct jpegrt_projection {
+  jpegrt_blocks blocks; /* as in jpegrt_unpacking */
+  const void* packed;   /* as in jpegrt_unpacking */
+  const void* cells;    /* on the device */
+  void* projected;      /* on the device, laid out as cells; it may be cells, or not overlap it */
+  uint64_t plane;       /* elements from one plane to the next */
+  uint32_t pitch;       /* elements from one row of a plane to the next */
+  uint32_t cell_width, cell_height; /* samples, each 1, 2, 4 or 8 */
+} jpegrt_projection;
+
+/* As jpegrt_project_cells, of any number of components, of any sizes and tables; up to 102 in one
+ * launch. Cells are all float32 or all float16; what lies beyond a component's blocks is neither
+ * read nor written. Loads and stores are of 16 bytes where cells, projected, plane and pitch are
+ * multiples of that and rows hold whole ones. float32 results equal the CPU's bit for bit; float16
+ * are those of the same numbers, rounded once. */
+JPEGRT_API jpegrt_status jpegrt_cuda_project_cells(jpegrt_cuda* cuda,
+                                                   const jpegrt_projection* components,
+                                                   size_t n_components, jpegrt_dtype dtype,
+                                                   float scale, float slack, void* stream);
+
 /* One image's full-resolution cells, as a network leaves them, and where its pixels go. */
 typedef struct jpegrt_cell_image {
   const void* cells[3];   /* on the device: each component's first plane; grey has only the first */
@@ -640,6 +661,12 @@ JPEGRT_API jpegrt_status jpegrt_cuda_non_local(jpegrt_cuda* cuda,
                                                const void* guide, const void* value, const float* h,
                                                const uint8_t* keys, void* filtered, void* scratch,
                                                void* stream);
+
+/* As jpegrt_find_blocking_edges, on arrays on the device: the same keys. value is float32 or
+ * float16, as dtype says. */
+JPEGRT_API jpegrt_status
+jpegrt_cuda_find_blocking_edges(jpegrt_cuda* cuda, const jpegrt_blocking_edges_options* options,
+                                const void* value, jpegrt_dtype dtype, uint8_t* keys, void* stream);
 
 #ifdef __cplusplus
 }

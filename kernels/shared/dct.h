@@ -1,5 +1,5 @@
-// One-dimensional inverse DCTs of eight values (JPEG, ITU-T T.81, A.3.3), in place. The values may
-// be scalars, or vectors that transform one column in each lane.
+// One-dimensional DCTs of eight values (JPEG, ITU-T T.81, A.3.3), in place. The values may be
+// scalars, or vectors that transform one column in each lane.
 #pragma once
 
 #include <cstdint>
@@ -8,16 +8,41 @@
 
 namespace jpegrt {
 
-// In float32, from values[frequency] to values[sample], scaled by sqrt(8). With that scale the DC
-// path only adds, so a flat block comes out exact.
+// kDctCosine<k> is sqrt(2) cos(k pi / 16). Both directions are scaled by sqrt(8): the DC path then
+// only adds, so a flat block comes out exact.
+constexpr float kDctCosine1 = 1.3870398453221475f, kDctCosine2 = 1.3065629648763766f;
+constexpr float kDctCosine3 = 1.1758756024193588f, kDctCosine5 = 0.78569495838710218f;
+constexpr float kDctCosine6 = 0.54119610014619698f, kDctCosine7 = 0.27589937928294311f;
+
+// In float32, from values[sample] to values[frequency]: the transpose of the inverse.
+template <typename Real>
+JPEGRT_SHARED void ForwardDct1d(Real values[8]) {
+  constexpr float c1 = kDctCosine1, c2 = kDctCosine2, c3 = kDctCosine3;
+  constexpr float c5 = kDctCosine5, c6 = kDctCosine6, c7 = kDctCosine7;
+
+  const Real s0 = values[0] + values[7], d0 = values[0] - values[7];
+  const Real s1 = values[1] + values[6], d1 = values[1] - values[6];
+  const Real s2 = values[2] + values[5], d2 = values[2] - values[5];
+  const Real s3 = values[3] + values[4], d3 = values[3] - values[4];
+
+  const Real outer_sum = s0 + s3, outer_difference = s0 - s3;
+  const Real inner_sum = s1 + s2, inner_difference = s1 - s2;
+  values[0] = outer_sum + inner_sum;
+  values[4] = outer_sum - inner_sum;
+  values[2] = c2 * outer_difference + c6 * inner_difference;
+  values[6] = c6 * outer_difference - c2 * inner_difference;
+
+  values[1] = c1 * d0 + c3 * d1 + c5 * d2 + c7 * d3;
+  values[3] = c3 * d0 - c7 * d1 - c1 * d2 - c5 * d3;
+  values[5] = c5 * d0 - c1 * d1 + c7 * d2 + c3 * d3;
+  values[7] = c7 * d0 - c5 * d1 + c3 * d2 - c1 * d3;
+}
+
+// In float32, from values[frequency] to values[sample].
 template <typename Real>
 JPEGRT_SHARED void InverseDct1d(Real values[8]) {
-  constexpr float c1 = 1.3870398453221475f;   // sqrt(2) cos(1 pi / 16)
-  constexpr float c2 = 1.3065629648763766f;   // sqrt(2) cos(2 pi / 16)
-  constexpr float c3 = 1.1758756024193588f;   // sqrt(2) cos(3 pi / 16)
-  constexpr float c5 = 0.78569495838710218f;  // sqrt(2) cos(5 pi / 16)
-  constexpr float c6 = 0.54119610014619698f;  // sqrt(2) cos(6 pi / 16)
-  constexpr float c7 = 0.27589937928294311f;  // sqrt(2) cos(7 pi / 16)
+  constexpr float c1 = kDctCosine1, c2 = kDctCosine2, c3 = kDctCosine3;
+  constexpr float c5 = kDctCosine5, c6 = kDctCosine6, c7 = kDctCosine7;
 
   const Real even_sum = values[0] + values[4], even_difference = values[0] - values[4];
   const Real outer = c2 * values[2] + c6 * values[6], inner = c6 * values[2] - c2 * values[6];

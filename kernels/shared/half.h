@@ -57,4 +57,7 @@ JPEGRT_SHARED float FloatFromHalf(Half value) {
 #endif
 }
 
+JPEGRT_SHARED float FloatFrom(float value) { return value; }
+JPEGRT_SHARED float FloatFrom(Half value) { return FloatFromHalf(value); }
+
 }  // namespace jpegrt

@@ -20,9 +20,11 @@
 #include <string>
 #include <vector>
 
+#include "../../kernels/cuda/blocking_edges_kernel.h"
 #include "../../kernels/cuda/driver.h"
 #include "../../kernels/cuda/non_local_kernel.h"
 #include "../../kernels/cuda/pixels_kernel.h"
+#include "../../kernels/cuda/project_kernel.h"
 #include "../../kernels/cuda/unpack_kernel.h"
 #include "../../kernels/cuda/upsample_kernel.h"
 
@@ -56,6 +58,14 @@ void RunUnpack(const void* arguments, uint32_t block) {
                                               *tile, Phases());
 }
 
+template <bool kPacked, typename Element>
+void RunProject(const void* arguments, uint32_t block) {
+  const auto tile = NewTile<ProjectTile>();
+  const auto registers = NewTile<Registers<ProjectRegisters>>();
+  ProjectOneTile<kPacked, Element>(*static_cast<const ProjectBatch*>(arguments), block, *tile,
+                                   *registers, Phases());
+}
+
 template <typename Cell, typename Pixel>
 void RunPixelsFromCells(const void* arguments, uint32_t block) {
   const auto tile = NewTile<PixelTile<Pixel>>();
@@ -70,6 +80,13 @@ void RunPixelsFromSamples(const void* arguments, uint32_t block) {
 
 void RunCellsFromSamples(const void* arguments, uint32_t block) {
   CellsFromSamples(*static_cast<const UpsampledCells*>(arguments), block, Phases());
+}
+
+template <typename Sample>
+void RunBlockingEdges(const void* arguments, uint32_t block) {
+  const auto tile = NewTile<EdgeTile>();
+  FindEdgesOfTile<Sample>(*static_cast<const BlockingEdgesArguments*>(arguments), block, *tile,
+                          Phases());
 }
 
 template <typename Sample>
@@ -103,6 +120,10 @@ const std::map<std::string, Kernel>& Kernels() {
       {"cells_f16_from_packed", {RunUnpack<true, Transform::kDct, Half>, sizeof(UnpackBatch)}},
       {"samples_u8_from_packed",
        {RunUnpack<true, Transform::kIslow, uint8_t>, sizeof(UnpackBatch)}},
+      {"projected_f32_from_blocks", {RunProject<false, float>, sizeof(ProjectBatch)}},
+      {"projected_f16_from_blocks", {RunProject<false, Half>, sizeof(ProjectBatch)}},
+      {"projected_f32_from_packed", {RunProject<true, float>, sizeof(ProjectBatch)}},
+      {"projected_f16_from_packed", {RunProject<true, Half>, sizeof(ProjectBatch)}},
       {"pixels_u8_from_samples", {RunPixelsFromSamples<uint8_t>, sizeof(SampleBatch)}},
       {"pixels_u16_from_samples", {RunPixelsFromSamples<uint16_t>, sizeof(SampleBatch)}},
       {"pixels_u8_from_cells_f32", {RunPixelsFromCells<float, uint8_t>, sizeof(CellBatch)}},
@@ -110,6 +131,8 @@ const std::map<std::string, Kernel>& Kernels() {
       {"pixels_u8_from_cells_f16", {RunPixelsFromCells<Half, uint8_t>, sizeof(CellBatch)}},
       {"pixels_u16_from_cells_f16", {RunPixelsFromCells<Half, uint16_t>, sizeof(CellBatch)}},
       {"cells_f32_from_samples", {RunCellsFromSamples, sizeof(UpsampledCells)}},
+      {"blocking_edges_f32", {RunBlockingEdges<float>, sizeof(BlockingEdgesArguments)}},
+      {"blocking_edges_f16", {RunBlockingEdges<Half>, sizeof(BlockingEdgesArguments)}},
       {"non_local_f32", {RunNonLocal<float>, sizeof(NonLocalArguments)}},
       {"non_local_f16", {RunNonLocal<Half>, sizeof(NonLocalArguments)}},
       {"fold_patches_f32", {RunFoldPatches<float>, sizeof(NonLocalArguments)}},

@@ -69,6 +69,15 @@ def test_a_step_has_to_be_as_large_as_asked() -> None:
     assert find_blocking_edges(value, least_step=0.25)[0, 0, :, 7:9].max() == 0
 
 
+def test_samples_that_are_not_numbers_hide_a_border() -> None:
+    value = np.zeros((1, 1, 8, 32), np.float32)
+    value[..., 8:16] = value[..., 24:] = 1
+    value[0, 0, 3, 6] = value[0, 0, 4, 25] = np.nan  # before the first border, after the last
+    expected = np.ones((1, 1, 8, 32), np.uint8)
+    expected[..., 15:17] = 0
+    np.testing.assert_array_equal(find_blocking_edges(value), expected)
+
+
 def test_finds_what_quantisation_did(libjpeg: Libjpeg) -> None:
     """Of a smooth image, coarse quantisation shows most borders, and fine hardly any."""
     y, x = np.mgrid[:128, :128] / 128

@@ -177,8 +177,8 @@ def test_cells_are_projected_as_the_plane(cell: tuple[int, int], in_place: bool)
         np.testing.assert_array_equal(cells, before)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
-def test_a_block_that_is_not_finite_becomes_the_files(bad: float) -> None:
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38, 5e37, 1e36])
+def test_a_block_beyond_what_is_projected_becomes_the_files(bad: float) -> None:
     blocks = random_blocks(4)
     table = np.full((8, 8), 5, np.uint16)
     file = cells_from_blocks(blocks, table, (1, 1))

@@ -33,6 +33,16 @@ def test_dry_run() -> None:
         "bytes_read": 2 * plan["image_samples"],
         "bytes_written": 2 * plan["image_samples"],
     }
+    projection = plan["bytes_an_image"]["projection float32 from blocks"]
+    assert projection == {
+        "bytes_read": (2 + 4) * plan["image_samples"],
+        "bytes_written": 4 * plan["image_samples"],
+    }
+    edges = plan["bytes_an_image"]["blocking edges float16"]
+    assert edges == {
+        "bytes_read": 2 * plan["image_samples"],
+        "bytes_written": plan["image_samples"],
+    }
     packed = plan["bytes_an_image"]["cells float16 from packed"]
     assert 0 < packed["bytes_read"] < cells["bytes_read"] / 4
 

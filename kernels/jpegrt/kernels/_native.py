@@ -279,6 +279,19 @@ class Unpacking(ct.Structure):
     )
 
 
+class Projection(ct.Structure):
+    _fields_ = (
+        ("blocks", Blocks),
+        ("packed", ct.c_void_p),
+        ("cells", ct.c_void_p),
+        ("projected", ct.c_void_p),
+        ("plane", ct.c_uint64),
+        ("pitch", ct.c_uint32),
+        ("cell_width", ct.c_uint32),
+        ("cell_height", ct.c_uint32),
+    )
+
+
 class CellImage(ct.Structure):
     _fields_ = (
         ("cells", ct.c_void_p * 3),
@@ -419,6 +432,18 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
             ct.c_void_p,
         ],
     ),
+    "jpegrt_cuda_project_cells": (
+        ct.c_int,
+        [
+            _HANDLE,
+            ct.POINTER(Projection),
+            ct.c_size_t,
+            ct.c_int,
+            ct.c_float,
+            ct.c_float,
+            ct.c_void_p,
+        ],
+    ),
     "jpegrt_cuda_pixels_from_cells": (
         ct.c_int,
         [
@@ -441,6 +466,17 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_cuda_non_local": (
         ct.c_int,
         [_HANDLE, ct.POINTER(NonLocalOptions), *[ct.c_void_p] * 7],
+    ),
+    "jpegrt_cuda_find_blocking_edges": (
+        ct.c_int,
+        [
+            _HANDLE,
+            ct.POINTER(BlockingEdgesOptions),
+            ct.c_void_p,
+            ct.c_int,
+            ct.c_void_p,
+            ct.c_void_p,
+        ],
     ),
 }
 

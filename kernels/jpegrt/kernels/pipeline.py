@@ -16,7 +16,8 @@ from jpegrt.kernels.coefficients import (
     image_from_native,
     read_options,
 )
-from jpegrt.kernels.cuda import Cuda, DeviceArray, device_array, dtype_of, stream_handle
+from jpegrt.kernels.cuda import Cuda, DeviceArray, device_array, stream_handle
+from jpegrt.kernels.cuda.arrays import dtype_of
 
 DOMAINS = tuple(domain.name.lower() for domain in _native.Domain)
 

@@ -29,8 +29,8 @@ def project_cells(
         The original of a file whose encoder did not simply round is not within the intervals.
     out: where to write, of the shape of cells; `cells` itself is allowed. A new array by default.
 
-    A block that is within its intervals is kept to the bit; one with samples that are not finite
-    becomes that of the file. A component is projected at its own resolution: of a model's chroma,
+    A block that is within its intervals is kept to the bit; one with samples that are not finite,
+    or coefficients beyond 2^117, becomes that of the file. A component is projected at its own resolution: of a model's chroma,
     which is at full resolution, only where the file's is sampled 1x1. Raises ValueError.
     """
     native = native_blocks(blocks, table)
