@@ -10,7 +10,7 @@ from PIL import Image
 
 from jpegrt.kernels import GraphSpec
 from jpegrt.training.degradation import Degradation, JpegDegrader, cells_of, ycbcr_from_rgb
-from jpegrt.training.images import load_rgb
+from jpegrt.training.images import centre_crop, load_rgb
 
 QUALITIES = (5, 10, 20, 30, 40, 50, 60, 75, 85, 90, 95)
 
@@ -47,9 +47,7 @@ def examples_of_each_quality(
 def _example(
     rgb: NDArray[np.uint8], graph: GraphSpec, degrader: JpegDegrader, crop_px: int, quality: int
 ) -> Example:
-    height, width = (min(crop_px, size // 16 * 16) for size in rgb.shape[:2])
-    y, x = (rgb.shape[0] - height) // 2, (rgb.shape[1] - width) // 2
-    crop = np.ascontiguousarray(rgb[y : y + height, x : x + width])
+    crop = centre_crop(rgb, crop_px, 16)
     planes = ycbcr_from_rgb(crop)
     if graph.components == 1:
         crop = np.asarray(Image.fromarray(crop).convert("L"))
