@@ -19,7 +19,7 @@ from jpegrt.training.average import WeightAverage
 from jpegrt.training.batches import Batch, PatchBatches
 from jpegrt.training.images import PatchSource, find_images
 from jpegrt.training.loss import log_squared_error
-from jpegrt.training.networks import build_network
+from jpegrt.training.networks import build_cellnet
 from jpegrt.training.networks.cellnet import CellNet
 from jpegrt.training.optimizer import MuonAndAdam
 from jpegrt.training.recipe import Recipe
@@ -50,7 +50,7 @@ class Training:
         schedule = recipe.schedule
         torch.manual_seed(schedule.seed)
 
-        self.network = build_network(recipe.network)
+        self.network = build_cellnet(recipe.network)
         if schedule.start_from:
             load_grown(self.network, find_weights(schedule.start_from, runs))
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
