@@ -8,9 +8,11 @@ from torch import nn
 
 from jpegrt.training.networks.cellnet import CellNet
 from jpegrt.training.networks.hrcnn import HRCNN
+from jpegrt.training.networks.jscnn import JSCNN
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "cellnet": CellNet,
+    "jscnn": JSCNN,
     "hrcnn": HRCNN,
 }
 
