@@ -1,11 +1,14 @@
 """What every network is asked in the tests: how far it sees, what it trains, whether it learns."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
 from tests.kernels.images import synthetic
 from torch import Tensor, nn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def photograph(height: int, width: int, components: int = 3, seed: int = 0) -> Tensor:
@@ -14,7 +17,7 @@ def photograph(height: int, width: int, components: int = 3, seed: int = 0) -> T
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255 - 128 / 255
 
 
-def randomised(network: nn.Module, size: float = 0.1) -> nn.Module:
+def randomised(network: Network, size: float = 0.1) -> Network:
     """With no weight zero, so that everything that can matter does."""
     torch.manual_seed(1)
     with torch.no_grad():

@@ -39,7 +39,10 @@ def component() -> tuple[reference.Blocks, reference.Table, Tensor]:
     Image.fromarray(pixels).save(buffer, "JPEG", quality=20)
     jpeg = CoefficientReader().read(buffer.getvalue())
     original = (torch.from_numpy(pixels).float() - 128)[None, None] / 255
-    return jpeg.components[0].blocks, jpeg.components[0].table, original
+    blocks, table = jpeg.components[0].blocks, jpeg.components[0].table
+    assert blocks is not None
+    assert table is not None
+    return blocks, table, original
 
 
 def spectrum_of(component: tuple[reference.Blocks, reference.Table, Tensor]) -> Tensor:
@@ -75,7 +78,7 @@ def test_a_new_network_is_a_plain_decoder(
 def test_shapes_and_features(rows: int, columns: int) -> None:
     network = randomised(new())
     spectrum = torch.randn(2, 64, rows, columns)
-    features = network.forward_features(spectrum)  # type: ignore[operator]
+    features = network.forward_features(spectrum)
     assert features.snapshots.shape == (2, 64, 8 * rows, 8 * columns)
     assert features.decoded.shape == features.restored.shape == (2, 1, 8 * rows, 8 * columns)
     assert torch.equal(features.restored, network(spectrum))
@@ -110,7 +113,7 @@ def test_a_decoder_may_begin_at_random() -> None:
 
 @pytest.mark.parametrize("hidden_relu", [True, False])
 def test_residual_blocks_are_linear_without_their_relus(hidden_relu: bool) -> None:
-    block = randomised(new(hidden_relu)).detail[0].double()  # type: ignore[index, union-attr]
+    block = randomised(new(hidden_relu)).detail[0].double()
     x, y = torch.randn(2, 1, 1, 16, 16, dtype=torch.float64)
     difference = block(x) + block(y) - block(x + y) - block(torch.zeros_like(x))
     assert (difference.abs().max().item() < 1e-12) == (not hidden_relu)
@@ -140,7 +143,7 @@ def test_it_is_deterministic() -> None:
 
 def test_gradients_reach_every_parameter() -> None:
     network = randomised(new(random_decoder=True), 0.05)
-    torch.nn.init.constant_(network.decoding.pixels.bias, 2)  # type: ignore[arg-type, union-attr]
+    torch.nn.init.constant_(network.decoding.pixels.bias, 2)  # type: ignore[arg-type]
     loss = network(torch.randn(1, 64, 3, 3)).square().mean()
     assert parameters_without_gradient(network, loss) == set()
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from torch import nn
 
+from jpegrt.training.networks.carsr import CARSR
 from jpegrt.training.networks.cellnet import CellNet
 from jpegrt.training.networks.hrcnn import HRCNN
 from jpegrt.training.networks.jscnn import JSCNN
@@ -13,6 +14,7 @@ from jpegrt.training.networks.jscnn import JSCNN
 NETWORKS: dict[str, type[nn.Module]] = {
     "cellnet": CellNet,
     "jscnn": JSCNN,
+    "carsr": CARSR,
     "hrcnn": HRCNN,
 }
 
