@@ -8,6 +8,7 @@ from torch import nn
 
 from jpegrt.training.networks.carsr import CARSR
 from jpegrt.training.networks.cellnet import CellNet
+from jpegrt.training.networks.cjpgsr import CJPGSR
 from jpegrt.training.networks.hrcnn import HRCNN
 from jpegrt.training.networks.jscnn import JSCNN
 
@@ -15,6 +16,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "cellnet": CellNet,
     "jscnn": JSCNN,
     "carsr": CARSR,
+    "cjpgsr": CJPGSR,
     "hrcnn": HRCNN,
 }
 
