@@ -14,7 +14,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def photograph(height: int, width: int, components: int = 3, seed: int = 0) -> Tensor:
     """(1, components, height, width) of centred samples / 255."""
     pixels = synthetic(height, width, components, seed).reshape(height, width, components)
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255 - 128 / 255
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous().float() / 255 - 128 / 255
 
 
 def randomised(network: Network, size: float = 0.1) -> Network:

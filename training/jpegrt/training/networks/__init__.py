@@ -8,6 +8,7 @@ from torch import nn
 
 from jpegrt.training.networks.carsr import CARSR
 from jpegrt.training.networks.cellnet import CellNet
+from jpegrt.training.networks.cisr import CISR
 from jpegrt.training.networks.cjpgsr import CJPGSR
 from jpegrt.training.networks.hrcnn import HRCNN
 from jpegrt.training.networks.jscnn import JSCNN
@@ -17,6 +18,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "jscnn": JSCNN,
     "carsr": CARSR,
     "cjpgsr": CJPGSR,
+    "cisr": CISR,
     "hrcnn": HRCNN,
 }
 
