@@ -36,13 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from jpegrt.export.bundle_writer import BundleRequest, write_bundle  # torch, onnx: only now
     from jpegrt.training.images import find_images
-    from jpegrt.training.networks import build_network
+    from jpegrt.training.networks import build_cellnet
     from jpegrt.training.recipe import load_recipe
     from jpegrt.training.weights import find_weights, load_weights
 
     with usage_errors():
         recipe = load_recipe(arguments.recipe)
-        network = build_network(recipe.network)
+        network = build_cellnet(recipe.network)
         load_weights(network, find_weights(recipe.name, arguments.runs))
         files = find_images(arguments.data, recipe.data.sets, recipe.data.validation_every)
         description = {}
