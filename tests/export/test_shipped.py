@@ -8,7 +8,7 @@ from tests.export.small import GRAPHS, SAMPLINGS
 from jpegrt.export.graphs import example_inputs, graph_specs, inputs_of, module_of, outputs_of
 from jpegrt.runtime.bundle import Bundle, find_bundle
 from jpegrt.runtime.engines import create_engine
-from jpegrt.training.networks import build_cellnet
+from jpegrt.training.networks import build_network
 from jpegrt.training.networks.cellnet import CellNet
 from jpegrt.training.recipe import load_recipe
 from jpegrt.training.weights import WEIGHTS, load_weights
@@ -18,7 +18,8 @@ RECIPE = "cellnet-colour"
 
 @pytest.fixture(scope="module")
 def shipped() -> CellNet:
-    network = build_cellnet(load_recipe(RECIPE).network)
+    network = build_network(load_recipe(RECIPE).network)
+    assert isinstance(network, CellNet)
     load_weights(network, WEIGHTS / f"{RECIPE}.safetensors")
     return network.eval()
 

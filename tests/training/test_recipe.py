@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from tests.training.photographs import write_recipe
 
-from jpegrt.training.networks import build_cellnet, build_network
-from jpegrt.training.networks.cellnet import CellNet
+from jpegrt.training.networks import build_network
 from jpegrt.training.recipe import RECIPES, load_recipe, recipe_names
 
 # What is measured on must not be trained on.
@@ -122,14 +121,6 @@ def test_mistakes_in_networks_are_refused(option: dict[str, object], said: str) 
 def test_unknown_networks_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown architecture 'unet': expected one of cellnet"):
         build_network({"architecture": "unet"})
-
-
-def test_what_only_cellnet_can_do_refuses_others() -> None:
-    assert isinstance(build_cellnet({"architecture": "cellnet"}), CellNet)
-    with pytest.raises(ValueError, match='"jscnn" cannot be trained or exported by a recipe'):
-        build_cellnet({"architecture": "jscnn"})
-    with pytest.raises(ValueError, match="unknown architecture 'unet'"):
-        build_cellnet({"architecture": "unet"})
 
 
 def test_a_missing_recipe_is_refused_with_those_there_are(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ class WeightAverage(Generic[Network]):
         decay = min(self._decay, (step + 1) / (step + 10))
         for mean, value in zip(self.network.parameters(), network.parameters(), strict=True):
             mean.lerp_(value, 1 - decay)
-        for mean, value in zip(self.network.buffers(), network.buffers(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - decay)
+        for kept, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(buffer, 1 - decay)
             else:
-                mean.copy_(value)
+                kept.copy_(buffer)

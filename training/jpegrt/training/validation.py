@@ -35,7 +35,7 @@ class Validation:
 
     @torch.no_grad()
     def gains(self, network: CellNet) -> dict[str, float]:
-        """"Q" and quality -> mean PSNR of the restored part less that of the JPEG, dB."""
+        """ "Q" and quality -> mean PSNR of the restored part less that of the JPEG, dB."""
         return {
             f"Q{quality}": float(np.mean([_gain(network, self._part, batch) for batch in batches]))
             for quality, batches in self._batches.items()

@@ -45,18 +45,6 @@ def build_network(options: Mapping[str, Any]) -> nn.Module:
     return network(**arguments)
 
 
-def build_cellnet(options: Mapping[str, Any]) -> CellNet:
-    """`build_network` for what trains or exports only cellnet. Raises ValueError, of others too."""
-    architecture = options.get("architecture")
-    if architecture in NETWORKS and architecture != "cellnet":
-        raise ValueError(
-            f'architecture "{architecture}" cannot be trained or exported by a recipe: take "cellnet"'
-        )
-    network = build_network(options)
-    assert isinstance(network, CellNet)
-    return network
-
-
 def _misfit(value: object, expected: Any) -> str | None:
     """What a value of the parameter's type has to be, if this one is not."""
     if get_origin(expected) is Literal:

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
 Network = TypeVar("Network", bound=nn.Module)
-NetworkToJudge = TypeVar("NetworkToJudge", bound=nn.Module, contravariant=True)
+Network_contra = TypeVar("Network_contra", bound=nn.Module, contravariant=True)
 Batch = TypeVar("Batch")
 
 
-class Gains(Protocol[NetworkToJudge]):
+class Gains(Protocol[Network_contra]):
     """Held-out images, degraded once."""
 
-    def gains(self, network: NetworkToJudge) -> dict[str, float]:
+    def gains(self, network: Network_contra) -> dict[str, float]:
         """What was restored, such as "Q10" -> mean PSNR gained over the input, dB."""
 
 
