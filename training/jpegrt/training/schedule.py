@@ -67,12 +67,12 @@ class Schedule:
             raise ValueError('weight_decay is of "sgd" and "adam", take it out')
         if self.clip_norm and self.clip_tau:
             raise ValueError("one of clip_norm and clip_tau must be 0")
-        lowest = 0 if self.decay == "cosine" else math.ulp(0)
-        if not lowest <= self.learning_rate_end <= self.learning_rate:
+        if not 0 <= self.learning_rate_end <= self.learning_rate:
             raise ValueError(
-                f"learning_rate_end must be from {'0' if lowest == 0 else 'above 0'} to "
-                f"learning_rate, got {self.learning_rate_end}"
+                f"learning_rate_end must be from 0 to learning_rate, got {self.learning_rate_end}"
             )
+        if self.decay == "exponential" and self.learning_rate_end == 0:
+            raise ValueError("the exponential decay needs a learning_rate_end above 0")
 
     def learning_rate_at(self, step: int, progress: float) -> float:
         """progress: of the run, 0 to 1."""
