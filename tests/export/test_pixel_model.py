@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from jpegrt.export.bundle_writer import BundleRequest, write_bundle
 from jpegrt.export.models import model_of
-from jpegrt.export.pixel_model import PixelModel, multiply_adds_per_px
+from jpegrt.export.pixel_model import PixelModel
 from jpegrt.kernels import reference
 from jpegrt.runtime.bundle import Bundle
 from jpegrt.runtime.errors import UsageError
@@ -56,42 +56,6 @@ def run_torch(network: JSCNN, image: NDArray[np.float32], scale: int) -> NDArray
     return restored
 
 
-@pytest.fixture(scope="module", params=["before", "after"])
-def network(request: pytest.FixtureRequest) -> JSCNN:
-    return random_network(request.param)
-
-
-@pytest.mark.parametrize("scale", SCALES)
-def test_graphs_equal_pytorch(network: JSCNN, scale: int) -> None:
-    model = PixelModel(network, scale)
-    (spec,) = model.specs
-    graph = model.export(spec)
-    (given,), (answer,) = graph.graph.input, graph.graph.output
-    assert (given.name, answer.name) == ("image", "image_restored")
-    for value in (given, answer):
-        n, planes, *sides = value.type.tensor_type.shape.dim
-        assert [d.dim_value for d in (n, planes, *sides)] == [0, 1, 0, 0]
-    random = np.random.default_rng(0)
-    for n, rows, columns in SIZES:
-        image = random.uniform(-0.5, 0.5, (n, 1, rows, columns)).astype(np.float32)
-        (found,) = run_onnx(graph, {"image": image})
-        expected = run_torch(network, image, scale)
-        np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
-        assert not np.allclose(expected[:, 0], enlarge(image[0, 0], scale), atol=1e-2)
-
-
-def test_batch_norms_are_folded() -> None:
-    """All where activations come after; where they come before, those behind a convolution."""
-
-    def norms(activation: Activation) -> int:
-        model = PixelModel(random_network(activation))
-        nodes = model.export(model.specs[0]).graph.node
-        return sum(node.op_type == "BatchNormalization" for node in nodes)
-
-    assert norms("after") == 0
-    assert norms("before") == 2 + 1 + 1 - 1  # of 7: units' first, the layer's, and the last
-
-
 def bundle_of(network: Any, scale: int, folder: Path, files: list[Path]) -> Bundle:
     request = BundleRequest(
         "small", PixelModel(network, scale), ["fp32"], [], files, {"summary": "small"}
@@ -99,14 +63,59 @@ def bundle_of(network: Any, scale: int, folder: Path, files: list[Path]) -> Bund
     return write_bundle(request, folder, lambda line: None)
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.fixture(scope="module")
+def network() -> JSCNN:
+    return random_network()
+
+
+@pytest.fixture(scope="module", params=SCALES)
+def bundle(
+    request: pytest.FixtureRequest,
+    network: JSCNN,
+    photographs: list[Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Bundle:
+    """One for each of SCALES, which is exported once."""
+    folder = tmp_path_factory.mktemp("bundles") / "small"
+    return bundle_of(network, request.param, folder, photographs[:1])
+
+
+def assert_equals_pytorch(graph: onnx.ModelProto, network: JSCNN, scale: int) -> None:
+    random = np.random.default_rng(0)
+    for n, rows, columns in SIZES:
+        image = random.uniform(-0.5, 0.5, (n, 1, rows, columns)).astype(np.float32)
+        (found,) = run_onnx(graph, {"image": image})
+        expected = run_torch(network, image, scale)
+        np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
+        assert not np.allclose(expected[0, 0], enlarge(image[0, 0], scale), atol=1e-3)
+
+
+def test_graphs_equal_pytorch(network: JSCNN, bundle: Bundle) -> None:
+    graph = onnx.load_from_string(bundle.read_graph("luma", "fp32"))
+    (given,), (answer,) = graph.graph.input, graph.graph.output
+    assert (given.name, answer.name) == ("image", "image_restored")
+    for value in (given, answer):
+        n, planes, *sides = value.type.tensor_type.shape.dim
+        assert [d.dim_value for d in (n, planes, *sides)] == [0, 1, 0, 0]
+    assert all(node.op_type != "BatchNormalization" for node in graph.graph.node)
+    assert_equals_pytorch(graph, network, bundle.manifest["scale"])
+
+
+def test_activations_before_the_convolutions() -> None:
+    """Batch norms behind an addition stay."""
+    network = random_network("before")
+    model = PixelModel(network)
+    graph = model.export(model.specs[0])
+    assert sum(node.op_type == "BatchNormalization" for node in graph.graph.node) == 3
+    assert_equals_pytorch(graph, network, 1)
+
+
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_sessions_answer_as_pytorch_does(
-    photographs: list[Path], tmp_path: Path, libjpeg: Libjpeg, scale: int, engine: str
+    network: JSCNN, bundle: Bundle, libjpeg: Libjpeg, engine: str
 ) -> None:
-    """Of JPEGs, in levels of 16 bits: 0.001 of 255, and half a level of those."""
-    network = random_network()
-    bundle = bundle_of(network, scale, tmp_path / "bundle", photographs[:1])
+    """In levels of 16 bits: 0.001 of 255, and half a level of those."""
+    scale = bundle.manifest["scale"]
     session = Session(str(bundle.folder), engine=engine, threads=1)
     assert session.enlargement == scale
     plain = Session("none")
@@ -117,8 +126,12 @@ def test_sessions_answer_as_pytorch_does(
         found = session.restore16(jpeg) / 257
         assert found.shape == (scale * size[0], scale * size[1])
         assert np.abs(found - np.clip(expected, 0, 255)).max() < 1e-3 + 0.5 / 257
+
+
+def test_sessions_restore_the_luma_of_colour(network: JSCNN, bundle: Bundle) -> None:
+    scale = bundle.manifest["scale"]
     colour = synthetic(9, 14, 3)
-    restored = session.restore(colour)
+    restored = Session(str(bundle.folder), threads=1).restore(colour)
     assert restored.shape == (9 * scale, 14 * scale, 3)
     luma = (reference.luma_of(colour.astype(np.float64)) - 128) / 255
     expected = run_torch(network, luma[None, None].astype(np.float32), scale)[0, 0] * 255.0 + 128
@@ -128,34 +141,25 @@ def test_sessions_answer_as_pytorch_does(
     assert np.abs(difference[inside]).max() < 0.6
 
 
-@pytest.mark.parametrize("scale", [1, 3])
-def test_the_manifest_states_the_network(
-    photographs: list[Path], tmp_path: Path, scale: int
-) -> None:
-    network = random_network()
-    manifest = bundle_of(network, scale, tmp_path / "bundle", photographs[:1]).manifest
-    assert (manifest["domain"], manifest["scale"], manifest["cell_px"]) == ("luma", scale, 1)
+def test_the_manifest_states_the_network(network: JSCNN, bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    scale = manifest["scale"]
+    assert (manifest["domain"], manifest["cell_px"]) == ("luma", 1)
     assert manifest["size_rule"] == {
         "minimum_px": 1,
         "multiple_px": 1,
         # 7 layers of the enlarged image, and the interpolation.
-        "receptive_field_px": 7 if scale == 1 else 3 + 2,
+        "receptive_field_px": {1: 7, 2: 4 + 2, 3: 3 + 2, 4: 2 + 2}[scale],
     }
     assert manifest["parameters"] == sum(p.numel() for p in network.parameters())
+    # 3 x 3 convolutions of 1 to 8, 8 to 8 five times, 8 to 1, for each enlarged pixel.
+    assert manifest["multiply_adds_per_px"] == scale**2 * 9 * (8 + 5 * 64 + 8)
     assert manifest["summary"] == "small"
     verification = manifest["precisions"]["fp32"]["verification"]
     assert set(verification) == {"openvino", "onnxruntime"}
     for graphs in verification.values():
         assert graphs["luma"]["largest_error"] < 1e-5
         assert set(graphs["luma"]["psnr_loss_db"]) == {"luma"}
-
-
-def test_multiply_adds_by_hand() -> None:
-    """3 x 3 convolutions of 1 to 8, 8 to 8 five times, 8 to 1, for each enlarged pixel."""
-    each = 9 * (8 + 5 * 64 + 8)
-    network = random_network()
-    assert multiply_adds_per_px(PixelModel(network).network, 1) == each
-    assert multiply_adds_per_px(PixelModel(network, 2).network, 1) == 4 * each + 25 * 4
 
 
 class Halving(nn.Module):

@@ -145,7 +145,7 @@ class Enlarging(nn.Module):
 
 @torch.no_grad()
 def multiply_adds_per_px(module: nn.Module, components: int) -> int:
-    """Of the module's convolutions, for each pixel of the image that is given."""
+    """Of the trained convolutions, for each pixel of the image that is given."""
     side = 48
     total = 0
 
