@@ -17,7 +17,7 @@ from jpegrt.training.schedule import Schedule
 SGD = Schedule(optimizer="sgd", learning_rate=0.1, weight_decay=0.5, momentum=0.9)
 
 
-def one_weight(value: float, gradient: float) -> nn.Module:
+def one_weight(value: float, gradient: float) -> nn.Linear:
     network = nn.Linear(1, 1, bias=False)
     with torch.no_grad():
         network.weight.fill_(value)
@@ -94,6 +94,7 @@ def test_states_go_on(optimizer: str) -> None:
 def test_gradients_are_clipped(options: dict[str, float], rate: float, clipped: float) -> None:
     network = one_weight(0.0, 3.0)
     clip_gradients(network.parameters(), Schedule(**options), rate)  # type: ignore[arg-type]
+    assert network.weight.grad is not None
     assert network.weight.grad.item() == pytest.approx(clipped, rel=1e-5)
 
 
