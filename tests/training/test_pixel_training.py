@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.runtime.command_line import CommandLine
 from tests.training.pixel_recipes import write_pixel_recipe
 from tests.training.test_loop import assert_equal, checkpoint
 from torch import Tensor, nn
@@ -175,3 +176,28 @@ def test_mistakes_are_refused(tmp_path: Path, old: str, new: str, said: str) -> 
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(ValueError, match=said):
         load_recipe(path)
+
+
+def test_a_run_starts_from_anothers_weights_and_statistics(data: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    path = write_pixel_recipe(tmp_path)
+    first = Training(load_recipe(path), data, runs, resume=False)
+    weights = first.run()
+    second = path.with_name("second.toml")
+    second.write_text(path.read_text().replace("steps = 8", f'start_from = "{path.stem}"'))
+    training = Training(load_recipe(second), data, runs, resume=False)
+    expected = build_network(load_recipe(path).network)
+    load_weights(expected, weights)
+    for name, value in expected.state_dict().items():
+        assert torch.equal(training.network.state_dict()[name], value), name
+
+
+def test_minutes_take_the_place_of_a_recipes_steps(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_pixel_recipe(tmp_path)
+    path.write_text(path.read_text().replace("steps = 8", "steps = 1_000_000"))
+    arguments = ("--data", data, "--runs", tmp_path / "runs", "--minutes", "0.003")
+    assert CommandLine(capsys)("train", path, *arguments).code == 0
+    steps = checkpoint(tmp_path / "runs", load_recipe(path))["step"]
+    assert isinstance(steps, int) and 0 < steps < 1000
