@@ -80,6 +80,13 @@ def test_residuals_are_scaled() -> None:
     torch.testing.assert_close(block(x) - x, block.project(F.relu(block.expand(x))) / 10)  # type: ignore[operator]
 
 
+def test_features_skip_the_residual_blocks() -> None:
+    sr, image = small().sr, photograph(5, 6)
+    for parameter in sr.close.parameters():
+        nn.init.zeros_(parameter)
+    assert torch.equal(sr(image), sr.enlarge(sr.stem(image)))
+
+
 @scales
 @pytest.mark.parametrize(("layers", "blocks"), [(2, 2), (1, 3)])
 def test_receptive_field(scale: Scale, layers: int, blocks: int) -> None:

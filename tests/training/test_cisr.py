@@ -66,7 +66,7 @@ def test_unshared_parameters_are_as_many_times_more_as_there_are_unfoldings() ->
     image = photograph(6, 6)
     network = randomised(three)
     before = network.forward_stages(image)
-    nn.init.zeros_(network.rem[1].tail[-1].weight)
+    nn.init.zeros_(network.rem[1].tail[-1].weight)  # type: ignore[index, union-attr]
     after = network.forward_stages(image)
     equal = [torch.equal(a.high, b.high) for a, b in zip(before, after, strict=True)]
     assert equal == [True, False, False]

@@ -158,7 +158,7 @@ def test_it_learns(component: tuple[reference.Blocks, reference.Table, Tensor]) 
 def test_recipes_name_it() -> None:
     network = build_network({"architecture": "hrcnn", "hidden_relu": False})
     assert isinstance(network, HRCNN)
-    assert network.domain == "spectrum"
+    assert network.domain == "spectral"
     assert network.minimum_px == network.multiple_px == 8
     with pytest.raises(ValueError, match="hidden_relu must be true or false, got 1"):
         build_network({"architecture": "hrcnn", "hidden_relu": 1})

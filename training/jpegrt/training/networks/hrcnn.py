@@ -153,7 +153,7 @@ class HRCNN(nn.Module):
     Training and export call it with the spectrum. Any number of blocks will do.
     """
 
-    domain: ClassVar[str] = "spectrum"
+    domain: ClassVar[str] = "spectral"
     enlargement: ClassVar[int] = 1
     minimum_px: ClassVar[int] = BLOCK_PX
     multiple_px: ClassVar[int] = BLOCK_PX

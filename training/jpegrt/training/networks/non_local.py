@@ -61,12 +61,10 @@ def non_local(
         norms = guide_patches.square().sum(1, keepdim=True)
         # The fused attention wants queries, keys and values of one width.
         padded_value = torch.cat((value_patches, torch.zeros_like(norms)), 1)
-        is_key = None if keys is None else keys.flatten(2) != 0
-        has_key = None if is_key is None else is_key.any(2, keepdim=True)
         bias = None
-        if is_key is not None and has_key is not None:
-            # -inf in a whole row has no softmax: without any key, all may stand in.
-            bias = torch.zeros_like(norms).masked_fill(has_key & ~is_key, -torch.inf)[:, None]
+        if keys is not None:
+            is_key = keys.flatten(2) != 0
+            bias = torch.zeros_like(norms).masked_fill(~is_key, -torch.inf)[:, None]
         filtered = F.scaled_dot_product_attention(
             queries.transpose(1, 2)[:, None],
             torch.cat((guide_patches, norms), 1).transpose(1, 2)[:, None],
@@ -75,6 +73,6 @@ def non_local(
             scale=1.0,
         )
         filtered = filtered[:, 0, :, :-1].transpose(1, 2)
-        if has_key is not None:
-            filtered = torch.where(has_key, filtered, value_patches)
+        if keys is not None:
+            filtered = torch.where(is_key.any(2, keepdim=True), filtered, value_patches)
         return image_of(filtered, height, width).to(value.dtype)
