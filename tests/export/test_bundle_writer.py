@@ -9,14 +9,15 @@ from typing import Any
 import onnx
 import pytest
 
-from jpegrt.export import bundle_writer
+from jpegrt.export import bundle_writer, cell_model
 from jpegrt.export.bundle_writer import (
     BundleRequest,
     VerificationError,
-    multiply_adds_per_px,
     write_bundle,
 )
-from jpegrt.export.calibration import Example, examples_of_each_quality
+from jpegrt.export.calibration import examples_of_each_quality
+from jpegrt.export.cell_model import CellModel, multiply_adds_per_px
+from jpegrt.export.model import Example
 from jpegrt.kernels import Engine, GraphSpec, Tensors
 from jpegrt.runtime.bundle import Bundle, find_bundle
 from jpegrt.runtime.engines import create_engine
@@ -70,7 +71,7 @@ def write(
     def exported(_network: CellNet, spec: GraphSpec) -> onnx.ModelProto:
         return graphs[spec.name]
 
-    monkeypatch.setattr(bundle_writer, "export_graph", exported)
+    monkeypatch.setattr(cell_model, "export_graph", exported)
 
     def write(
         precisions: tuple[str, ...] = ("fp32",),
@@ -78,7 +79,12 @@ def write(
         **description: Any,
     ) -> Bundle:
         request = BundleRequest(
-            "small", network, ["420"], precisions, photographs, verification_files, description
+            "small",
+            CellModel(network, ["420"]),
+            precisions,
+            photographs,
+            verification_files,
+            description,
         )
         return write_bundle(request, folder, silent)
 
@@ -183,7 +189,7 @@ def test_images_to_verify_with_are_few_and_spread(
         seen.append(len(files))
         return examples_of_each_quality(files[:1], *rest)
 
-    monkeypatch.setattr(bundle_writer, "examples_of_each_quality", counted)
+    monkeypatch.setattr(cell_model, "examples_of_each_quality", counted)
     write(verification_files=(photographs * 2)[:held_out])
     assert set(seen) == {used}
 
@@ -191,7 +197,7 @@ def test_images_to_verify_with_are_few_and_spread(
 def test_wrong_fp32_writes_nothing(
     write: Write, folder: Path, graphs: dict[str, onnx.ModelProto], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundle_writer, "export_graph", lambda _, spec: spoiled(graphs[spec.name]))
+    monkeypatch.setattr(cell_model, "export_graph", lambda _, spec: spoiled(graphs[spec.name]))
     with pytest.raises(VerificationError, match="fp32 differs too much"):
         write()
     assert os.listdir(folder.parent) == []

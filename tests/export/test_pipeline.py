@@ -10,8 +10,9 @@ from tests.export.small import GRAPHS, SAMPLINGS, run_torch
 from tests.kernels.c_programs import Libjpeg
 from tests.kernels.images import synthetic
 
-from jpegrt.export import bundle_writer
+from jpegrt.export import cell_model
 from jpegrt.export.bundle_writer import BundleRequest, write_bundle
+from jpegrt.export.cell_model import CellModel
 from jpegrt.kernels import Engine, Pipeline, Tensors, read_coefficients, reference
 from jpegrt.runtime.bundle import Bundle
 from jpegrt.runtime.engines import create_engine
@@ -47,9 +48,11 @@ def bundle(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Bundle:
     folder = tmp_path_factory.mktemp("bundles") / "small"
-    request = BundleRequest("small", network, SAMPLINGS, ["fp32"], [], photographs[:1], {})
+    request = BundleRequest(
+        "small", CellModel(network, SAMPLINGS), ["fp32"], [], photographs[:1], {}
+    )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(bundle_writer, "export_graph", lambda _, spec: graphs[spec.name])
+        patched.setattr(cell_model, "export_graph", lambda _, spec: graphs[spec.name])
         return write_bundle(request, folder, lambda line: None)
 
 

@@ -9,7 +9,8 @@ import pytest
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from tests.export.small import GRAPHS, run_onnx, run_torch, spec_of
 
-from jpegrt.export.calibration import Example, examples_of_each_quality
+from jpegrt.export.calibration import examples_of_each_quality
+from jpegrt.export.model import Example
 from jpegrt.export.quantise import quantise
 from jpegrt.export.stem_split import STEM_SCALE, split_stem_inputs
 from jpegrt.training.networks.cellnet import CellNet

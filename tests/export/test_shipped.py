@@ -19,6 +19,7 @@ RECIPE = "cellnet-colour"
 @pytest.fixture(scope="module")
 def shipped() -> CellNet:
     network = build_network(load_recipe(RECIPE).network)
+    assert isinstance(network, CellNet)
     load_weights(network, WEIGHTS / f"{RECIPE}.safetensors")
     return network.eval()
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from tests.export.small import run_torch, spec_of
 
-from jpegrt.export.calibration import Example, examples, examples_of_each_quality
+from jpegrt.export.calibration import examples, examples_of_each_quality
 from jpegrt.export.graphs import module_of
+from jpegrt.export.model import Example
 from jpegrt.export.verify import Verification, verify
 from jpegrt.kernels import Tensors
 from jpegrt.training.networks.cellnet import CellNet

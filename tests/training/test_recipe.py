@@ -6,7 +6,9 @@ import pytest
 from tests.training.photographs import write_recipe
 
 from jpegrt.training.networks import build_network
+from jpegrt.training.networks.cellnet import CellNet
 from jpegrt.training.recipe import RECIPES, load_recipe, recipe_names
+from jpegrt.training.tasks import create_task
 
 # What is measured on must not be trained on.
 TEST_SETS = {"b100", "bsd68", "classic5", "live1", "live1_gray", "set5", "set14", "test"}
@@ -20,11 +22,13 @@ def test_shipped_recipes_load(name: str) -> None:
     assert recipe == load_recipe(RECIPES / f"{name}.toml")
     assert recipe.name == name
     network = build_network(recipe.network)
+    create_task(recipe, network)
     assert recipe.data.patch_px % (8 * 2) == 0  # whole MCUs of every sampling
-    assert network.cell_px in (2, 4)
     if recipe.schedule.start_from:
         assert recipe.schedule.start_from in recipe_names()
-    assert (recipe.degradation.samplings == ("grey",)) == (recipe.schedule.part == "luma")
+    if isinstance(network, CellNet):
+        assert network.cell_px in (2, 4)
+        assert (recipe.degradation.samplings == ("grey",)) == (recipe.schedule.part == "luma")
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -32,7 +36,8 @@ def test_no_recipe_trains_on_a_test_set(name: str) -> None:
     sets = set(load_recipe(name).data.sets)
     for part in {part.lower() for path in sets for part in Path(path).parts}:
         assert part not in TEST_SETS
-    assert sets <= PERMISSIVE
+    if not name.endswith("-paper"):  # which train on what the papers did, to compare
+        assert sets <= PERMISSIVE
 
 
 @pytest.mark.parametrize("sets", [["../data/test/live1"], ["/data/xiph"], ["xiph/../../test"]])

@@ -6,27 +6,22 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnx
-from torch import nn
 
-from jpegrt.export.calibration import QUALITIES, examples, examples_of_each_quality
-from jpegrt.export.graphs import export_graph, graph_specs, module_of, outputs_of
 from jpegrt.export.half_storage import store_in_half
+from jpegrt.export.model import Model
 from jpegrt.export.quantise import quantise
 from jpegrt.export.verify import Verification, verify
 from jpegrt.kernels import GraphSpec
 from jpegrt.runtime.bundle import FORMAT, MANIFEST, Bundle, open_bundle
 from jpegrt.runtime.engines import ENGINE_NAMES, create_engine, resolve_engine
 from jpegrt.runtime.errors import RestoreError, UsageError
-from jpegrt.training.degradation import CELL_SCALE
-from jpegrt.training.networks.cellnet import CellNet
 
-CALIBRATION_CROP_PX = 256
-VERIFICATION_CROP_PX = 256
+CALIBRATION_QUALITIES = (5, 10, 20, 30, 40, 50, 60, 75, 85, 90, 95)
 VERIFICATION_QUALITIES = (10, 40, 90)
 # Spread over the held-out ones. Few, because every precision is verified on every engine.
 VERIFICATION_IMAGES = 4
@@ -37,8 +32,7 @@ class BundleRequest:
     """What to write, and the images (none of a test set) to calibrate and to verify with."""
 
     name: str
-    network: CellNet
-    samplings: list[str]
+    model: Model
     precisions: Sequence[str]
     calibration_files: Sequence[Path]
     verification_files: Sequence[Path]
@@ -84,33 +78,18 @@ def _check_replaceable(folder: Path) -> None:
 
 def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) -> Bundle:
     folder.mkdir()
-    network = request.network.eval()
-    specs = graph_specs(network, request.samplings)
+    request.model.network.eval()
+    specs = request.model.specs
     models = {}
     for spec in specs:
         report(f"exporting {spec.name}")
-        models[spec.name] = export_graph(network, spec)
+        models[spec.name] = request.model.export(spec)
 
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "model": request.name,
         "task": "restoration",
-        "scale": 1,
-        "domain": "cells",
-        "cell_px": network.cell_px,
-        "input_scale": CELL_SCALE,
-        "size_rule": {
-            "minimum_px": 1,
-            "multiple_px": 1,
-            "receptive_field_px": network.receptive_field_px,
-        },
-        "colour_rule": (
-            f"grey; YCbCr {', '.join(':'.join(name) for name in request.samplings)} natively; "
-            "other samplings after upsampling; RGB channel by channel"
-        ),
-        "graphs": [asdict(spec) for spec in specs],
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "multiply_adds_per_px": multiply_adds_per_px(network),
+        **request.model.manifest(),
         **request.description,
         "default_precision": "fp32",
         "precisions": {},
@@ -122,8 +101,8 @@ def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) 
             report(f"writing {spec.name} in {precision}")
             model = models[spec.name]
             if precision == "int8":
-                data = examples(
-                    request.calibration_files, spec, network.cell_px, CALIBRATION_CROP_PX, QUALITIES
+                data = request.model.examples(
+                    request.calibration_files, spec, CALIBRATION_QUALITIES
                 )
                 model = quantise(model, (example.inputs for example in data))
             onnx.save(store_in_half(model), folder / f"{spec.name}.{precision}.onnx")
@@ -153,12 +132,9 @@ def _admit(
         engine = create_engine(engine_name, Bundle(folder, candidate), precision, threads=2)
         results[engine_name] = {}
         for spec in specs:
-            module: nn.Module = module_of(request.network, spec).eval()
-            cell_px = request.network.cell_px
-            data = examples_of_each_quality(
-                files, spec, cell_px, VERIFICATION_CROP_PX, VERIFICATION_QUALITIES
-            )
-            outputs = [tensor.name for tensor in outputs_of(spec, cell_px)]
+            module = request.model.module(spec).eval()
+            data = request.model.examples_of_each_quality(files, spec, VERIFICATION_QUALITIES)
+            outputs = request.model.output_names(spec)
             result = verify(engine, spec.name, module, outputs, data)
             results[engine_name][spec.name] = result
             report(f"{spec.name} in {precision} on {engine_name}: {result}")
@@ -185,14 +161,6 @@ def _installed_engines() -> list[str]:
             with suppress(UsageError):
                 installed.append(resolve_engine(name))
     return installed
-
-
-def multiply_adds_per_px(network: CellNet) -> int:
-    """Of grey images: each weight of the luma trunk's convolutions serves one cell once."""
-    weights = sum(
-        module.weight.numel() for module in network.luma.modules() if isinstance(module, nn.Conv2d)
-    )
-    return round(weights / network.cell_px**2)
 
 
 def _describe(file: Path) -> dict[str, Any]:

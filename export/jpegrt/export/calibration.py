@@ -1,27 +1,16 @@
-"""Real JPEGs as a graph's inputs: to calibrate int8 on, and to verify against."""
+"""Real JPEGs as the inputs of graphs on cells: to calibrate int8 on, and to verify against."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from jpegrt.export.model import Example
 from jpegrt.kernels import GraphSpec
 from jpegrt.training.degradation import Degradation, JpegDegrader, cells_of, ycbcr_from_rgb
-from jpegrt.training.images import load_rgb
-
-QUALITIES = (5, 10, 20, 30, 40, 50, 60, 75, 85, 90, 95)
-
-
-@dataclass(frozen=True)
-class Example:
-    """A graph's inputs by name, N = 1, and the original's cells (planes of all components)."""
-
-    quality: int
-    inputs: dict[str, NDArray[np.float32]]
-    original: NDArray[np.float32]
+from jpegrt.training.images import centre_crop, load_rgb
 
 
 def examples(
@@ -47,15 +36,16 @@ def examples_of_each_quality(
 def _example(
     rgb: NDArray[np.uint8], graph: GraphSpec, degrader: JpegDegrader, crop_px: int, quality: int
 ) -> Example:
-    height, width = (min(crop_px, size // 16 * 16) for size in rgb.shape[:2])
-    y, x = (rgb.shape[0] - height) // 2, (rgb.shape[1] - width) // 2
-    crop = np.ascontiguousarray(rgb[y : y + height, x : x + width])
+    crop = centre_crop(rgb, crop_px, 16)
     planes = ycbcr_from_rgb(crop)
     if graph.components == 1:
         crop = np.asarray(Image.fromarray(crop).convert("L"))
         planes = crop[None].astype(np.float64)
     degraded = degrader.compress(crop, graph.name, quality, [])
-    inputs = {"luma": degraded.luma[None], "steps": degraded.steps[None]}
+    inputs, parts = {"luma": degraded.luma[None]}, {"luma": slice(len(degraded.luma))}
     if degraded.chroma is not None:
         inputs["chroma"] = degraded.chroma[None]
-    return Example(quality, inputs, cells_of(planes, degrader.cell_px))
+        parts |= {"chroma": slice(len(degraded.luma), None), "whole": slice(None)}
+    inputs["steps"] = degraded.steps[None]
+    original = cells_of(planes, degrader.cell_px)
+    return Example(quality, inputs, original, parts, len(degraded.luma))

@@ -5,6 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+from jpegrt.runtime.cli.options import positive
 from jpegrt.runtime.errors import usage_errors
 
 
@@ -22,8 +23,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--precision",
         nargs="+",
         choices=("int8",),
-        default=["int8"],
-        help="besides fp32, which is always written",
+        help="besides fp32, which is always written (default: int8 for cellnet, none for others)",
+    )
+    parser.add_argument(
+        "--scale", type=positive, help="of a network for several scales (default: the least)"
     )
     parser.add_argument(
         "--description",
@@ -35,6 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from jpegrt.export.bundle_writer import BundleRequest, write_bundle  # torch, onnx: only now
+    from jpegrt.export.cell_model import CellModel
+    from jpegrt.export.models import model_of
     from jpegrt.training.images import find_images
     from jpegrt.training.networks import build_network
     from jpegrt.training.recipe import load_recipe
@@ -44,15 +49,18 @@ def run(arguments: argparse.Namespace) -> int:
         recipe = load_recipe(arguments.recipe)
         network = build_network(recipe.network)
         load_weights(network, find_weights(recipe.name, arguments.runs))
+        model = model_of(recipe, network, arguments.scale)
         files = find_images(arguments.data, recipe.data.sets, recipe.data.validation_every)
         description = {}
         if arguments.description:
             description = tomllib.loads(arguments.description.read_text())
+    precisions = arguments.precision
+    if precisions is None:
+        precisions = ["int8"] if isinstance(model, CellModel) else []
     request = BundleRequest(
         arguments.name or arguments.output.name,
-        network,
-        ["420", "444", "422", "440"],
-        ["fp32", *arguments.precision],
+        model,
+        ["fp32", *precisions],
         files.training[::3],
         files.validation,
         description,

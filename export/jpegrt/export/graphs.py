@@ -1,7 +1,8 @@
-"""A network's graphs as ONNX: one for grey, one for each sampling of colour."""
+"""Modules as ONNX; and the graphs of networks on cells: grey, and each sampling of colour."""
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import onnx
 import torch
@@ -91,15 +92,30 @@ def export_graph(network: CellNet, spec: GraphSpec) -> onnx.ModelProto:
     example = tuple(
         torch.cat((t, t)) for t in example_inputs(spec, network.cell_px, rows=18, columns=22)
     )
+    outputs = [tensor.name for tensor in outputs_of(spec, network.cell_px)]
+    return export_module(module, example, shapes, [tensor.name for tensor in inputs], outputs)
+
+
+def export_module(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    dynamic_shapes: tuple[dict[int, Any], ...],
+    input_names: list[str],
+    output_names: list[str],
+) -> onnx.ModelProto:
+    """A module in evaluation mode as an ONNX model in fp32.
+
+    Batch norms that follow a convolution become part of it.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's, about its own insides
         program = torch.onnx.export(
             module,
             example,
             dynamo=True,
-            dynamic_shapes=shapes,
-            input_names=[tensor.name for tensor in inputs],
-            output_names=[tensor.name for tensor in outputs_of(spec, network.cell_px)],
+            dynamic_shapes=dynamic_shapes,
+            input_names=input_names,
+            output_names=output_names,
             opset_version=OPSET,
             optimize=True,
             verbose=False,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from jpegrt.export.calibration import Example
+from jpegrt.export.model import Example
 from jpegrt.kernels import Engine
 
 # Above these a precision does not enter a bundle.
@@ -22,8 +22,8 @@ LARGEST_PLANE_SHIFT = 0.1  # levels
 class Verification:
     """Of one graph in one precision on one engine, over all examples.
 
-    psnr_loss_db: "luma" (and "chroma", and "whole": Y, Cb and Cr together, about what RGB shows) ->
-    quality -> PSNR of PyTorch's output less that of the engine's, mean over the images.
+    psnr_loss_db: "luma" (and "chroma", and "whole": Y, Cb and Cr together, about what RGB shows;
+    "whole" alone of R, G and B) -> quality -> PSNR of PyTorch's output less that of the engine's, mean over the images.
     largest_error: in units of full range; mean_shift: how far, in levels of 255, the mean level
     over all images moved, of the component whose moved most.
     """
@@ -69,24 +69,20 @@ def verify(
     shifts: list[list[float]] = []
     largest, finite = 0.0, True
     for example in data:
-        names = [name for name in ("luma", "chroma", "steps") if name in example.inputs]
-        expected = module(*(torch.from_numpy(example.inputs[name]) for name in names))
+        expected = module(*(torch.from_numpy(array) for array in example.inputs.values()))
         arrays = [t.numpy() for t in (expected if isinstance(expected, tuple) else (expected,))]
         outputs = {n: np.zeros_like(a) for n, a in zip(output_names, arrays, strict=True)}
-        engine.run(graph, {name: example.inputs[name] for name in names}, outputs)
+        engine.run(graph, example.inputs, outputs)
         result = np.concatenate(list(outputs.values()), 1)[0]
         reference = np.concatenate(arrays, 1)[0]
         finite = finite and bool(np.isfinite(result).all())
         largest = max(largest, float(np.abs(result - reference).max()))
-        planes = arrays[0].shape[1]  # of a component
-        parts = {"luma": slice(planes)}
-        if len(result) > planes:
-            parts |= {"chroma": slice(planes, None), "whole": slice(None)}
-        for name, part in parts.items():
+        for name, part in example.parts.items():
             original = example.original[part]
             loss = _psnr(reference[part], original) - _psnr(result[part], original)
             losses.setdefault(name, {}).setdefault(example.quality, []).append(loss)
-        difference = (result - reference).reshape(len(result) // planes, -1)
+        components = len(result) // example.component_planes
+        difference = (result - reference).reshape(components, -1)
         shifts.append((255 * difference.mean(1)).tolist())
     means = {
         name: {quality: float(np.mean(values)) for quality, values in part.items()}

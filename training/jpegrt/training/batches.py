@@ -1,13 +1,12 @@
 """Endless batches of degraded patches and their originals."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from jpegrt.training.degradation import (
     Degradation,
@@ -17,6 +16,7 @@ from jpegrt.training.degradation import (
     ycbcr_from_rgb,
 )
 from jpegrt.training.images import PatchSource
+from jpegrt.training.seeded_batches import SeededBatches
 
 
 @dataclass
@@ -34,11 +34,8 @@ class Batch:
     target_chroma: Tensor | None
 
 
-class PatchBatches(IterableDataset[Batch]):
-    """Batches drawn from `source`; batch `n` depends on the seed and `n` alone.
-
-    So a run resumed at step n sees what an unbroken one would have seen.
-    """
+class PatchBatches(SeededBatches[Batch]):
+    """Batches of pixel cells, drawn from `source`."""
 
     def __init__(
         self,
@@ -50,25 +47,19 @@ class PatchBatches(IterableDataset[Batch]):
         seed: int,
         first_step: int,
     ) -> None:
+        super().__init__(seed, first_step)
         self._source = source
-        self._degradation = degradation
         self._cell_px = cell_px
         self._batch = batch
-        self._seed = seed
-        self._first_step = first_step
+        self._degradation = degradation
 
-    def __iter__(self) -> Iterator[Batch]:
-        # Workers take turns, and DataLoader hands their batches out in turn.
-        worker = torch.utils.data.get_worker_info()
-        first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
-        degrader = JpegDegrader(self._degradation, self._cell_px)
-        step = self._first_step + first
-        while True:
-            yield self._draw(degrader, np.random.default_rng((self._seed, step)))
-            step += stride
+    @cached_property
+    def _degrader(self) -> JpegDegrader:
+        """Made by the process that draws: its reader is not to be shared."""
+        return JpegDegrader(self._degradation, self._cell_px)
 
-    def _draw(self, degrader: JpegDegrader, rng: np.random.Generator) -> Batch:
-        sampling = degrader.draw_sampling(rng)
+    def draw(self, rng: np.random.Generator) -> Batch:
+        sampling = self._degrader.draw_sampling(rng)
         degraded: list[DegradedPatch] = []
         targets = []
         for _ in range(self._batch):
@@ -78,7 +69,7 @@ class PatchBatches(IterableDataset[Batch]):
                 targets.append(cells_of(patch[None], self._cell_px))
             else:
                 targets.append(cells_of(ycbcr_from_rgb(patch), self._cell_px))
-            degraded.append(degrader.degrade(patch, sampling, rng))
+            degraded.append(self._degrader.degrade(patch, sampling, rng))
         return collate(sampling, degraded, targets, self._cell_px)
 
 

@@ -16,7 +16,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", help=f"a TOML file, or one of: {names}")
     parser.add_argument("--data", type=Path, required=True, help="folder of image folders")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept")
-    parser.add_argument("--minutes", type=minutes, help="instead of the recipe's")
+    parser.add_argument(
+        "--minutes", type=minutes, help="length of the run, instead of the recipe's"
+    )
     parser.add_argument("--steps", type=positive, help="instead of minutes")
     parser.add_argument(
         "--threads", type=thread_count, help="for the network (default: one per core)"
@@ -43,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     with usage_errors():
         recipe = load_recipe(arguments.recipe)
         if arguments.minutes:
-            recipe = replace(recipe, schedule=replace(recipe.schedule, minutes=arguments.minutes))
+            schedule = replace(recipe.schedule, minutes=arguments.minutes, steps=0)
+            recipe = replace(recipe, schedule=schedule)
         training = Training(
             recipe, arguments.data, arguments.runs, resume=arguments.resume, steps=arguments.steps
         )

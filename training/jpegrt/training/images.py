@@ -57,6 +57,13 @@ def load_rgb(path: Path) -> NDArray[np.uint8]:
         raise UsageError(f"{path} cannot be read: {one_line(error)}") from error
 
 
+def centre_crop(rgb: NDArray[np.uint8], largest_px: int, multiple_px: int) -> NDArray[np.uint8]:
+    """The middle of an (H, W, 3) image: sides of whole `multiple_px`, at most `largest_px`."""
+    height, width = (min(largest_px, side) // multiple_px * multiple_px for side in rgb.shape[:2])
+    y, x = (rgb.shape[0] - height) // 2, (rgb.shape[1] - width) // 2
+    return np.ascontiguousarray(rgb[y : y + height, x : x + width])
+
+
 class PatchSource:
     """Random square patches of images held in memory, as uint8 (size, size, 3) RGB.
 

@@ -1,6 +1,5 @@
 """The training loop: resumable, seeded, one recipe."""
 
-import math
 import signal
 import time
 from collections.abc import Iterator
@@ -9,24 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from jpegrt.runtime.errors import UsageError
 from jpegrt.training.average import WeightAverage
-from jpegrt.training.batches import Batch, PatchBatches
-from jpegrt.training.images import PatchSource, find_images
-from jpegrt.training.loss import log_squared_error
+from jpegrt.training.images import find_images
 from jpegrt.training.networks import build_network
-from jpegrt.training.networks.cellnet import CellNet
-from jpegrt.training.optimizer import MuonAndAdam
+from jpegrt.training.optimizer import clip_gradients, create_optimizer
 from jpegrt.training.recipe import Recipe
-from jpegrt.training.validation import Validation
+from jpegrt.training.tasks import create_task
 from jpegrt.training.weights import find_weights, load_grown, save_weights
 
 CHECKPOINT_SECONDS = 60
+LOG_STEPS = 50
 
 
 class Training:
@@ -36,11 +33,11 @@ class Training:
         self, recipe: Recipe, data: Path, runs: Path, *, resume: bool, steps: int | None = None
     ) -> None:
         """steps: ends the run after so many steps, which the schedule then fills, whatever the
-        recipe's minutes.
+        recipe says.
 
         Raises FileNotFoundError, ValueError, UsageError; nothing is written then.
         """
-        self._recipe, self._steps = recipe, steps
+        self._recipe, self._steps = recipe, steps or recipe.schedule.steps
         self._folder = runs / recipe.name
         self._checkpoint = self._folder / "checkpoint.pt"
         if self._checkpoint.exists() and not resume:
@@ -54,27 +51,21 @@ class Training:
         if schedule.start_from:
             load_grown(self.network, find_weights(schedule.start_from, runs))
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        trained: nn.Module = getattr(self.network, schedule.part)
+        self._task = create_task(recipe, self.network)
+        trained = self._task.trained(self.network)
         self.network.requires_grad_(False)
         trained.requires_grad_(True)
         self._parameters = list(trained.parameters())
         self.average = WeightAverage(self.network, schedule.ema)
-        self._optimizer = MuonAndAdam(trained, schedule.learning_rate)
+        self._optimizer = create_optimizer(trained, schedule)
         self.step, self._seconds = 0, 0.0
         if self._checkpoint.exists():
             self._restore_checkpoint()
 
         files = find_images(data, recipe.data.sets, recipe.data.validation_every)
-        self._validation = Validation(files.validation, recipe.degradation, self.network.cell_px)
-        batches = PatchBatches(
-            PatchSource(files.training, recipe.data.patch_px),
-            recipe.degradation,
-            cell_px=self.network.cell_px,
-            batch=schedule.batch,
-            seed=schedule.seed,
-            first_step=self.step,
-        )
-        self._loader: DataLoader[Batch] = DataLoader(
+        self._validation = self._task.validation(files.validation)
+        batches = self._task.batches(files.training, self.step)
+        self._loader: DataLoader[Any] = DataLoader(
             batches, batch_size=None, num_workers=1, prefetch_factor=8
         )
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +74,7 @@ class Training:
     @property
     def progress(self) -> float:
         """0 to 1."""
-        if self._steps is not None:
+        if self._steps:
             return min(1.0, self.step / self._steps)
         return min(1.0, self._seconds / (60 * self._recipe.schedule.minutes))
 
@@ -109,8 +100,7 @@ class Training:
                 loss = self._train_on(batch)
                 self._seconds += time.monotonic() - started
                 bar.update()
-                if self.step % 50 == 0:
-                    self._log.add_scalar("loss", loss.item(), self.step)
+                if self.step % LOG_STEPS == 0:
                     bar.set_postfix_str(f"{self.progress:.1%} done, loss {loss.item():.4f}")
                 if self._seconds - last_saved > CHECKPOINT_SECONDS:
                     self._save_checkpoint()
@@ -123,27 +113,36 @@ class Training:
     def _weights_file(self) -> Path:
         return self._folder / f"{self._recipe.name}.safetensors"
 
-    def _train_on(self, batch: Batch) -> Tensor:
+    def _train_on(self, batch: Any) -> Tensor:
         schedule = self._recipe.schedule
-        warmup = min(1.0, (self.step + 1) / schedule.warmup_steps)
-        cosine = 0.5 + 0.5 * math.cos(math.pi * self.progress)
+        rate = schedule.learning_rate_at(self.step, self.progress)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = part_loss(self.network, schedule.part, batch)
+            losses = self._task.losses(self.network, batch)
+        loss = torch.stack(list(losses.values())).sum()
         self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._parameters, 1.0)
-        self._optimizer.step(schedule.learning_rate * warmup * cosine)
+        clip_gradients(self._parameters, schedule, rate)
+        self._optimizer.step(rate)
         self.average.update(self.network, self.step)
         self.step += 1
+        if self.step % LOG_STEPS == 0:
+            self._log_losses(losses, loss)
         return loss.detach()
+
+    def _log_losses(self, terms: dict[str, Tensor], loss: Tensor) -> None:
+        self._log.add_scalar("loss", loss.item(), self.step)
+        if len(terms) > 1:
+            for name, term in terms.items():
+                self._log.add_scalar(f"loss terms/{name}", term.item(), self.step)
 
     def _validate(self) -> str:
         part = self._recipe.schedule.part
-        gains = self._validation.gains(self.average.network, part)
-        for quality, gain in gains.items():
-            self._log.add_scalar(f"{part} gain, dB/quality {quality}", gain, self.step)
-        listed = "  ".join(f"Q{quality} {gain:+.3f}" for quality, gain in gains.items())
-        return f"step {self.step}, {self._seconds / 60:.0f} min, {part} dB over JPEG: {listed}"
+        gains = self._validation.gains(self.average.network)
+        for name, gain in gains.items():
+            self._log.add_scalar(f"{part} gain, dB/{name}", gain, self.step)
+        listed = "  ".join(f"{name} {gain:+.3f}" for name, gain in gains.items())
+        minutes = self._seconds / 60
+        return f"step {self.step}, {minutes:.0f} min, {part} dB over the input: {listed}"
 
     def _save_checkpoint(self) -> None:
         state: dict[str, Any] = {
@@ -183,16 +182,3 @@ def _stop_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def part_loss(network: CellNet, part: str, batch: Batch) -> Tensor:
-    """The loss of the part being trained; the other part only supplies features."""
-    luma = batch.luma.contiguous(memory_format=torch.channels_last)
-    if part == "luma":
-        restored, _ = network.luma(luma, batch.steps[:, :64])
-        return log_squared_error(restored, batch.target_luma, batch.steps[:, :64])
-    assert batch.chroma is not None and batch.target_chroma is not None
-    with torch.no_grad():
-        restored_luma, features = network.luma(luma, batch.steps[:, :64])
-    restored = network.chroma(restored_luma, features, batch.chroma, batch.steps, batch.sampling)
-    return log_squared_error(restored, batch.target_chroma, batch.steps[:, 64:128])

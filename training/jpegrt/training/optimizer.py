@@ -1,17 +1,72 @@
-"""Muon for convolutions between features, Adam for everything else.
+"""The optimisers that a schedule may name.
 
-Muon (Jordan 2024) makes every step an orthogonal matrix: all directions of a layer learn equally
+"muon" is Muon for convolutions between features, Adam for everything else. Muon (Jordan 2024) makes every step an orthogonal matrix: all directions of a layer learn equally
 fast. CellNet's luma trunk from scratch, 4 minutes of one core: 0.03 dB more than with Adam at
 quality 10, 0.05 at 40 and 0.12 at 90, on the held-out images.
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from jpegrt.training.schedule import Schedule
+
 # A layer with fewer channels on one side (a stem, a head) is as good as a vector: Adam's.
 _LEAST_CHANNELS = 16
+
+
+class Optimizer(Protocol):
+    """What the loop needs of one. Its state is for torch.save."""
+
+    def step(self, learning_rate: float) -> None: ...
+
+    def state_dict(self) -> list[dict[str, Any]]: ...
+
+    def load_state_dict(self, state: list[dict[str, Any]]) -> None: ...
+
+
+def create_optimizer(trained: nn.Module, schedule: Schedule) -> Optimizer:
+    """The schedule's, for those parameters of `trained` that require gradients."""
+    rate, decay = schedule.learning_rate, schedule.weight_decay
+    if schedule.optimizer == "muon":
+        return MuonAndAdam(trained, rate)
+    parameters = [p for p in trained.parameters() if p.requires_grad]
+    if schedule.optimizer == "adam":
+        return SingleOptimizer(torch.optim.AdamW(parameters, rate, weight_decay=decay))
+    return SingleOptimizer(
+        torch.optim.SGD(parameters, rate, momentum=schedule.momentum, weight_decay=decay)
+    )
+
+
+def clip_gradients(
+    parameters: Iterable[nn.Parameter], schedule: Schedule, learning_rate: float
+) -> None:
+    """As the schedule says, before a step of that learning rate."""
+    if schedule.clip_norm:
+        nn.utils.clip_grad_norm_(parameters, schedule.clip_norm)
+    if schedule.clip_tau:
+        nn.utils.clip_grad_value_(parameters, schedule.clip_tau / learning_rate)
+
+
+class SingleOptimizer:
+    """One of torch's, for all parameters."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._optimizer = optimizer
+
+    def step(self, learning_rate: float) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._optimizer.step()
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        return [self._optimizer.state_dict()]
+
+    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
+        (only,) = state
+        self._optimizer.load_state_dict(only)
 
 
 class MuonAndAdam:

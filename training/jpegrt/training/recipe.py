@@ -2,11 +2,13 @@
 
 import tomllib
 from dataclasses import dataclass, fields
-from math import inf
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from jpegrt.training.architectures import ARCHITECTURES
 from jpegrt.training.degradation import Degradation
+from jpegrt.training.pixel_degradation import PixelDegradation
+from jpegrt.training.schedule import Schedule
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -30,47 +32,24 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """part: which weights are trained, "luma" or "chroma" (the other part is frozen).
-    start_from: the recipe whose weights a run begins with (its network may be smaller); none if
-        empty.
-    minutes: length of the run, which the cosine schedule fills.
-    ema: decay of the averaged weights, which are the ones kept.
-    """
-
-    part: str
-    start_from: str = ""
-    minutes: float = 60
-    batch: int = 24
-    learning_rate: float = 1e-3
-    warmup_steps: int = 100
-    ema: float = 0.999
-    seed: int = 0
-    validate_minutes: float = 5
-
-    def __post_init__(self) -> None:
-        if self.part not in ("luma", "chroma"):
-            raise ValueError(f'part must be "luma" or "chroma", got {self.part!r}')
-        for name in ("minutes", "batch", "learning_rate", "warmup_steps", "validate_minutes"):
-            if not 0 < getattr(self, name) < inf:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative, got {self.seed}")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema must be from 0 to below 1, got {self.ema}")
-
-
-@dataclass(frozen=True)
 class Recipe:
-    """network: the arguments of `networks.build_network`."""
+    """network: the arguments of `networks.build_network`; degradation is of the kind that the
+    architecture takes."""
 
     name: str
     network: dict[str, Any]
     data: Data
-    degradation: Degradation
+    degradation: Degradation | PixelDegradation
     schedule: Schedule
 
     def __post_init__(self) -> None:
+        architecture = ARCHITECTURES[self.network["architecture"]]
+        for name, choices in (("part", architecture.parts), ("loss", architecture.losses)):
+            if getattr(self.schedule, name) not in choices:
+                raise ValueError(
+                    f"recipe {self.name}: {name} must be one of {', '.join(choices)}, "
+                    f"got {getattr(self.schedule, name)!r}"
+                )
         if self.schedule.part == "chroma" and "grey" in self.degradation.samplings:
             raise ValueError(f'recipe {self.name}: "grey" has no chroma to train, take it out')
 
@@ -96,11 +75,17 @@ def load_recipe(path: Path | str) -> Recipe:
     unknown = set(tables) - {"network", "data", "degradation", "schedule"}
     if unknown or "network" not in tables:
         raise ValueError(f"{file}: unknown tables {sorted(unknown)}, or no [network]")
+    architecture = tables["network"].get("architecture")
+    if architecture not in ARCHITECTURES:
+        raise ValueError(
+            f"{file}: unknown architecture {architecture!r}: "
+            f"expected one of {', '.join(ARCHITECTURES)}"
+        )
     return Recipe(
         file.stem,
         tables["network"],
         _section(Data, tables.get("data", {}), file),
-        _section(Degradation, tables.get("degradation", {}), file),
+        _section(ARCHITECTURES[architecture].degradation, tables.get("degradation", {}), file),
         _section(Schedule, tables.get("schedule", {}), file),
     )
 

@@ -1,4 +1,4 @@
-"""PSNR on held-out images while training."""
+"""PSNR of cellnet on held-out images while training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from jpegrt.training.batches import Batch, collate
 from jpegrt.training.degradation import Degradation, JpegDegrader, cells_of, ycbcr_from_rgb
-from jpegrt.training.images import load_rgb
+from jpegrt.training.images import centre_crop, load_rgb
+from jpegrt.training.loss import error_db
 from jpegrt.training.networks.cellnet import CellNet
 
 QUALITIES = (10, 20, 40, 75, 90)
@@ -20,28 +20,26 @@ CROP_PX = 256
 class Validation:
     """Centre crops of the held-out images, compressed once at each of QUALITIES."""
 
-    def __init__(self, files: Sequence[Path], degradation: Degradation, cell_px: int) -> None:
+    def __init__(
+        self, files: Sequence[Path], degradation: Degradation, cell_px: int, part: str
+    ) -> None:
+        """part: whose gains are measured, "luma" or "chroma"."""
+        self._part = part
         degrader = JpegDegrader(degradation, cell_px)
         sampling = degradation.samplings[0]
-        crops = [_centre_crop(load_rgb(file)) for file in files]
+        crops = [centre_crop(load_rgb(file), CROP_PX, 16) for file in files]
         self._batches: dict[int, list[Batch]] = {
             quality: [_batch(crop, sampling, quality, degrader, cell_px) for crop in crops]
             for quality in QUALITIES
         }
 
     @torch.no_grad()
-    def gains(self, network: CellNet, part: str) -> dict[int, float]:
-        """quality -> mean PSNR of the restored luma (or chroma) less that of the JPEG, dB."""
+    def gains(self, network: CellNet) -> dict[str, float]:
+        """ "Q" and quality -> mean PSNR of the restored part less that of the JPEG, dB."""
         return {
-            quality: float(np.mean([_gain(network, part, batch) for batch in batches]))
+            f"Q{quality}": float(np.mean([_gain(network, self._part, batch) for batch in batches]))
             for quality, batches in self._batches.items()
         }
-
-
-def _centre_crop(rgb: np.ndarray) -> np.ndarray:
-    height, width = (min(CROP_PX, size // 16 * 16) for size in rgb.shape[:2])
-    y, x = (rgb.shape[0] - height) // 2, (rgb.shape[1] - width) // 2
-    return np.ascontiguousarray(rgb[y : y + height, x : x + width])
 
 
 def _batch(
@@ -58,18 +56,8 @@ def _batch(
 def _gain(network: CellNet, part: str, batch: Batch) -> float:
     if part == "luma":
         restored = network(batch.luma, batch.steps[:, :64])
-        return _db(batch.luma, batch.target_luma) - _db(restored, batch.target_luma)
+        return error_db(batch.luma, batch.target_luma) - error_db(restored, batch.target_luma)
     assert batch.chroma is not None and batch.target_chroma is not None
     _, restored = network.forward_colour(batch.luma, batch.chroma, batch.steps, batch.sampling)
     upsampled = network.chroma.upsampling[batch.sampling](batch.chroma)
-    return _db(upsampled, batch.target_chroma) - _db(restored, batch.target_chroma)
-
-
-# Of pixels, that is with the error of rounding to them: without it the chroma of a grey photograph
-# has no error, and a gain without bound.
-_ROUNDING_ERROR = 1 / 12 / 255**2
-
-
-def _db(cells: Tensor, target: Tensor) -> float:
-    """Mean squared error in dB (a lower one is better)."""
-    return 10 * float(((cells - target).square().mean() + _ROUNDING_ERROR).log10())
+    return error_db(upsampled, batch.target_chroma) - error_db(restored, batch.target_chroma)

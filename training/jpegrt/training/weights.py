@@ -1,4 +1,7 @@
-"""Weights as files: the averaged weights of a run, in float16 safetensors."""
+"""Weights as files: the averaged weights of a run, in float16 safetensors.
+
+Buffers, such as a batch norm's statistics, keep their type: a variance may be too small for float16.
+"""
 
 from operator import gt
 from pathlib import Path
@@ -12,9 +15,13 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
-    """Writes the network's state in float16, whole or not at all."""
+    """Writes the network's state, whole or not at all."""
     temporary = path.with_suffix(".part")
-    state = {name: tensor.to(torch.float16) for name, tensor in network.state_dict().items()}
+    learned = {name for name, _ in network.named_parameters()}
+    state = {
+        name: tensor.to(torch.float16) if name in learned else tensor
+        for name, tensor in network.state_dict().items()
+    }
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary)
     temporary.replace(path)
 
@@ -26,7 +33,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
         one, other = saved.get(name), state.get(name)
         if one is None or other is None or one.shape != other.shape:
             raise _misfit(path, name, one, other)
-    network.load_state_dict({name: tensor.float() for name, tensor in saved.items()})
+    network.load_state_dict(saved)  # which converts to each tensor's own type
 
 
 def load_grown(network: nn.Module, path: Path) -> None:

@@ -1,0 +1,166 @@
+"""Networks that take pixels as export needs them: one graph, `image` to `image_restored`."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from jpegrt.export.graphs import export_module
+from jpegrt.export.model import Example, Model
+from jpegrt.kernels import GraphSpec
+from jpegrt.training.images import centre_crop, load_rgb
+from jpegrt.training.networks.bicubic import BicubicUpsampling
+from jpegrt.training.pixel_batches import PIXEL_SCALE, components_of, tensor_of
+from jpegrt.training.pixel_degradation import degrade
+
+COLOUR_RULES = {
+    "luma": "luma; chroma goes around the network, enlarged by cubic convolution",
+    "rgb": "RGB; of grey images the luma of what comes out",
+}
+# How far, in pixels of the smaller image, bicubic interpolation reaches.
+_BICUBIC_REACH_PX = 2
+
+
+class PixelModel(Model):
+    """A network with a `domain`, "luma" or "rgb", an `enlargement`, and its size rule.
+
+    enlarged_by: for a network that takes enlarged images, how much; its graph then begins with the
+    bicubic interpolation.
+    """
+
+    crop_px = 144  # of the original; whole pixels of every scale
+
+    def __init__(self, network: Any, enlarged_by: int = 1) -> None:
+        self._network = network
+        self._enlarged_by = enlarged_by
+        self._components = 1 if network.domain == "luma" else 3
+        self._scale = enlarged_by * network.enlargement
+        self._module = Enlarging(network, enlarged_by, self._components).eval()
+
+    @property
+    def network(self) -> nn.Module:
+        return self._module
+
+    @property
+    def specs(self) -> list[GraphSpec]:
+        return [GraphSpec(str(self._network.domain), self._components)]
+
+    def module(self, spec: GraphSpec) -> nn.Module:
+        return self._module
+
+    def output_names(self, spec: GraphSpec) -> list[str]:
+        return ["image_restored"]
+
+    def export(self, spec: GraphSpec) -> onnx.ModelProto:
+        # No side is 1, which would be taken for a constant, and all fit the size rule.
+        rows, columns = (self._minimum_px + n * self._multiple_px + 16 for n in (2, 6))
+        sides = [side // self._multiple_px * self._multiple_px for side in (rows, columns)]
+        dynamic = {0: torch.export.Dim("n")}
+        for axis, name in ((2, "rows"), (3, "columns")):
+            dim = torch.export.Dim("multiples_" + name if self._multiple_px > 1 else name)
+            dynamic[axis] = self._multiple_px * dim
+        return export_module(
+            self._module,
+            (torch.rand(2, self._components, *sides) - 0.5,),
+            (dynamic,),
+            ["image"],
+            self.output_names(spec),
+        )
+
+    def examples(
+        self, files: Sequence[Path], spec: GraphSpec, qualities: Sequence[int]
+    ) -> Iterator[Example]:
+        for number, file in enumerate(files):
+            yield self._example(file, qualities[number % len(qualities)])
+
+    def examples_of_each_quality(
+        self, files: Sequence[Path], spec: GraphSpec, qualities: Sequence[int]
+    ) -> Iterator[Example]:
+        for file in files:
+            for quality in qualities:
+                yield self._example(file, quality)
+
+    def _example(self, file: Path, quality: int) -> Example:
+        multiple = self._scale * self._multiple_px
+        original = components_of(
+            centre_crop(load_rgb(file), self.crop_px, multiple), self._components
+        )
+        sampling = "grey" if self._components == 1 else "420"
+        image = degrade(original, self._scale, quality, sampling).compressed
+        return Example(
+            quality,
+            {"image": tensor_of([image]).numpy()},
+            tensor_of([original]).numpy()[0],
+            {"luma" if self._components == 1 else "whole": slice(None)},
+            1,
+        )
+
+    @property
+    def _minimum_px(self) -> int:
+        return -(-int(self._network.minimum_px) // self._enlarged_by)
+
+    @property
+    def _multiple_px(self) -> int:
+        multiple = int(self._network.multiple_px)
+        return multiple // math.gcd(multiple, self._enlarged_by)
+
+    def manifest(self) -> dict[str, Any]:
+        reach = self._network.receptive_field_px
+        if self._enlarged_by > 1:
+            reach = -(-reach // self._enlarged_by) + _BICUBIC_REACH_PX
+        return {
+            "scale": self._scale,
+            "domain": self._network.domain,
+            "cell_px": 1,
+            "input_scale": PIXEL_SCALE,
+            "size_rule": {
+                "minimum_px": self._minimum_px,
+                "multiple_px": self._multiple_px,
+                "receptive_field_px": reach,
+            },
+            "colour_rule": COLOUR_RULES[self._network.domain],
+            "graphs": [asdict(spec) for spec in self.specs],
+            "parameters": sum(p.numel() for p in self._network.parameters()),
+            "multiply_adds_per_px": multiply_adds_per_px(self._module, self._components),
+        }
+
+
+class Enlarging(nn.Module):
+    """(N, C, H, W) to the network's answer to what bicubic interpolation makes of it."""
+
+    def __init__(self, network: nn.Module, factor: int, components: int) -> None:
+        super().__init__()
+        self.upsampling = BicubicUpsampling(factor, components) if factor > 1 else nn.Identity()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        restored: Tensor = self.network(self.upsampling(image))
+        return restored
+
+
+@torch.no_grad()
+def multiply_adds_per_px(module: nn.Module, components: int) -> int:
+    """Of the trained convolutions, for each pixel of the image that is given."""
+    side = 48
+    total = 0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        places = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
+        total += layer.weight.numel() * places[0, 0].numel()  # type: ignore[operator]
+
+    convolutions = (nn.Conv2d, nn.ConvTranspose2d)
+    hooks = [
+        layer.register_forward_hook(count)
+        for layer in module.modules()
+        if isinstance(layer, convolutions)
+    ]
+    module(torch.zeros(1, components, side, side))
+    for hook in hooks:
+        hook.remove()
+    return round(total / side**2)

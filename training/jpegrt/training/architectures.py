@@ -1,0 +1,23 @@
+"""What recipes may say of each architecture, known without importing torch."""
+
+from dataclasses import dataclass
+
+from jpegrt.training.degradation import Degradation
+from jpegrt.training.pixel_degradation import PixelDegradation
+from jpegrt.training.schedule import LOSSES
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """degradation: what the recipe's [degradation] is read as; parts and losses: those that its
+    schedule may name."""
+
+    degradation: type[Degradation] | type[PixelDegradation]
+    parts: tuple[str, ...] = ("all",)
+    losses: tuple[str, ...] = LOSSES
+
+
+ARCHITECTURES = {
+    "cellnet": Architecture(Degradation, parts=("luma", "chroma"), losses=("log",)),
+    "jscnn": Architecture(PixelDegradation),
+}
