@@ -6,9 +6,11 @@ import shutil
 import sys
 import threading
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from tests.export.fake_tensorrt import FakeTensorRt
 from tests.runtime.command_line import CommandLine, Outcome, finish, start
@@ -16,6 +18,7 @@ from tests.runtime.command_line import CommandLine, Outcome, finish, start
 from jpegrt.export import build as build_module
 from jpegrt.export import builder
 from jpegrt.export.build import BuildRequest, build
+from jpegrt.export.half_precision import to_half
 from jpegrt.export.profiles import DEFAULT_PROFILES, tensor_shape
 from jpegrt.runtime.bundle import Bundle, find_bundle, open_bundle, shipped_bundles
 from jpegrt.runtime.engine_files import read_engine, read_facts, read_whole, sidecar_of
@@ -91,6 +94,35 @@ def test_every_graph_precision_and_target(
     again = jpegrt(*command, "--precision", "fp16", "int8")
     assert (again.code, rtx.builds) == (0, 20)
     assert again.err.count("up to date") == 20
+
+
+def test_a_bundles_own_fp16_is_taken_as_it_is(
+    bundle: Bundle, rtx: FakeTensorRt, tmp_path: Path
+) -> None:
+    files = {}
+    for graph in bundle.spec.graphs:
+        model = to_half(onnx.load_from_string(bundle.read_graph(graph.name, "fp32")))
+        model.producer_name = "exported"  # so that it is not what would be derived
+        content = model.SerializeToString()
+        files[graph.name] = f"{graph.name}.fp16.onnx"
+        (bundle.folder / files[graph.name]).write_bytes(content)
+        bundle.manifest["files"][files[graph.name]] = {"sha256": sha256(content).hexdigest()}
+    bundle.manifest["precisions"]["fp16"] = {"files": files}
+    lines: list[str] = []
+    request = BuildRequest(bundle, tmp_path / "e", ["sm86"], ["fp16"], DEFAULT_PROFILES, "rtx")
+    built = build(request, lines.append)
+    assert not [line for line in lines if "deriving" in line]
+    for row in built:
+        assert row.facts is not None and row.facts.source == files[row.facts.graph]
+        assert row.facts.source_sha256 == row.facts.onnx_sha256
+
+
+def test_a_manifest_of_the_future(jpegrt: CommandLine, bundle: Bundle, rtx: FakeTensorRt) -> None:
+    path = bundle.folder / "manifest.json"
+    path.write_text(json.dumps({**bundle.manifest, "format": 2}))
+    outcome = jpegrt("build", bundle.folder, "--target", "sm86")
+    assert outcome.code == 2
+    assert "has format 2" in outcome.complaint and "upgrade jpegrt" in outcome.complaint
 
 
 def test_sizes_of_ones_own(jpegrt: CommandLine, rtx: FakeTensorRt, tmp_path: Path) -> None:

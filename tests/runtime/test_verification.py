@@ -68,6 +68,12 @@ def test_one_value_that_is_not_finite_fails(value: float) -> None:
     json.dumps(result.to_json(), allow_nan=False)
 
 
+def test_the_shipped_original_is_the_examples_centre() -> None:
+    with Image.open(Path(__file__).parents[2] / "scripts" / "example" / "example.png") as image:
+        centre = np.asarray(image.convert("RGB"))[64:-64, 128:-128]
+    np.testing.assert_array_equal(shipped_original(), centre)
+
+
 def test_440_files_are_what_they_say() -> None:
     original = shipped_original()
     jpeg = encode_440(original, 95)

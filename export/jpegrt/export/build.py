@@ -76,6 +76,7 @@ def build(request: BuildRequest, report: Callable[[str], None]) -> list[Built]:
     vendor = find_vendor(request.flavour)
     for target in request.targets:
         vendor.check_target(target)
+    _make_folder(request.folder)
     with TemporaryDirectory() as scratch:
         graphs = [
             graph
@@ -83,7 +84,6 @@ def build(request: BuildRequest, report: Callable[[str], None]) -> list[Built]:
             for graph in engine_graphs(request.bundle, precision, Path(scratch), report)
             if not request.graphs or graph.name in request.graphs
         ]
-        _make_folder(request.folder)
         jobs = [
             _Job(
                 request.bundle.name,
