@@ -21,7 +21,13 @@ from jpegrt.export.build import BuildRequest, build
 from jpegrt.export.half_precision import to_half
 from jpegrt.export.profiles import DEFAULT_PROFILES, tensor_shape
 from jpegrt.runtime.bundle import Bundle, find_bundle, open_bundle, shipped_bundles
-from jpegrt.runtime.engine_files import read_engine, read_facts, read_whole, sidecar_of
+from jpegrt.runtime.engine_files import (
+    engine_cache,
+    read_engine,
+    read_facts,
+    read_whole,
+    sidecar_of,
+)
 from jpegrt.runtime.errors import UsageError
 
 RTX = {"flavour": "rtx", "version": "1.7.1", "target": "sm86"}
@@ -258,9 +264,21 @@ def test_a_whole_engine_is_read(engine: Path, bundle: Bundle) -> None:
 def test_engines_of_others_are_refused(engine: Path, bundle: Bundle) -> None:
     cure = "run jpegrt build cellnet --flavour rtx --target sm120 --precision fp32"
     message = refusal(engine, bundle, target="sm120")
-    assert message.endswith(cure) and "was built for rtx 1.7.1 on sm86" in message
+    assert (
+        message.endswith(f"{cure} -o {engine.parent}")
+        and "was built for rtx 1.7.1 on sm86" in message
+    )
     assert "this machine has rtx 1.8 on sm86" in refusal(engine, bundle, version="1.8")
     assert "this machine has tensorrt" in refusal(engine, bundle, flavour="tensorrt")
+
+
+def test_the_cache_needs_no_output_option(
+    rtx: FakeTensorRt, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cached = build_grey(bundle, engine_cache("cellnet"))
+    cached.write_bytes(b"")
+    assert refusal(cached, bundle).endswith("--target sm86 --precision fp32")
 
 
 def test_damaged_engines_are_refused_and_built_again(

@@ -44,12 +44,13 @@ class EngineFacts:
     engine_bytes: int
     build_seconds: float
 
-    @property
-    def cure(self) -> str:
-        """The command that builds this engine anew."""
+    def rebuild_command(self, engine: Path, *, flavour: str = "", target: str = "") -> str:
+        """What builds the engine of that file anew, or the one for another flavour or target."""
+        elsewhere = engine.parent != engine_cache(self.model)
         return (
-            f"jpegrt build {self.model} --flavour {self.flavour} --target {self.target} "
-            f"--precision {self.precision}"
+            f"jpegrt build {self.model} --flavour {flavour or self.flavour} "
+            f"--target {target or self.target} --precision {self.precision}"
+            + (f" -o {engine.parent}" if elsewhere else "")
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -102,7 +103,7 @@ def check_fresh(engine: Path, facts: EngineFacts, bundle: Bundle) -> None:
     if bundle.name != facts.model or listed != facts.source_sha256:
         raise UsageError(
             f"{engine} is stale: {facts.source} of the model {bundle.name} is not what it was "
-            f"built from; run {facts.cure}"
+            f"built from; run {facts.rebuild_command(engine)}"
         )
 
 
@@ -116,8 +117,8 @@ def read_engine(engine: Path, bundle: Bundle, *, flavour: str, version: str, tar
     ours = f"{flavour} {version} on {target}"
     if (theirs := f"{facts.flavour} {facts.version} on {facts.target}") != ours:
         raise UsageError(
-            f"{engine} was built for {theirs}, and this machine has {ours}; run jpegrt build "
-            f"{facts.model} --flavour {flavour} --target {target} --precision {facts.precision}"
+            f"{engine} was built for {theirs}, and this machine has {ours}; "
+            f"run {facts.rebuild_command(engine, flavour=flavour, target=target)}"
         )
     return read_whole(engine, facts)
 
@@ -127,13 +128,15 @@ def read_whole(engine: Path, facts: EngineFacts) -> bytes:
     try:
         content = engine.read_bytes()
     except OSError as error:
-        raise UsageError(f"{engine}: {error.strerror}; run {facts.cure}") from error
+        raise UsageError(
+            f"{engine}: {error.strerror}; run {facts.rebuild_command(engine)}"
+        ) from error
     if len(content) != facts.engine_bytes:
         raise UsageError(
-            f"{engine} has {len(content)} bytes of {facts.engine_bytes}; run {facts.cure}"
+            f"{engine} has {len(content)} bytes of {facts.engine_bytes}; run {facts.rebuild_command(engine)}"
         )
     if hashlib.sha256(content).hexdigest() != facts.engine_sha256:
         raise UsageError(
-            f"{engine} was changed after it was built (its SHA-256 differs); run {facts.cure}"
+            f"{engine} was changed after it was built (its SHA-256 differs); run {facts.rebuild_command(engine)}"
         )
     return content
