@@ -156,6 +156,29 @@ def test_real_int8_is_verified(write: Write) -> None:
         assert all(graph["finite"] and graph["largest_error"] > 0 for graph in graphs.values())
 
 
+def test_float16_is_verified_where_it_is_rounded(write: Write, folder: Path) -> None:
+    bundle = write(("fp32", "fp16", "int8-symmetric"))
+    entry = bundle.manifest["precisions"] | bundle.manifest["rejected_precisions"]
+    for precision in ("fp16", "int8-symmetric"):
+        engines = entry[precision]["verification"]
+        assert set(engines) == {"openvino", "onnxruntime", "float16 emulation"}
+    errors = {
+        engine: graphs["420"]["largest_error"]
+        for engine, graphs in entry["fp16"]["verification"].items()
+    }
+    assert errors["float16 emulation"] > errors["onnxruntime"]  # which rounds weights alone
+    assert "fp16" in bundle.precisions
+    assert (folder / "420.fp16.onnx").exists()
+    assert bundle.default_precision == "fp32"
+
+
+def test_fp16_may_lose_less_than_int8(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jpegrt.export.verify.LARGEST_FP16_PSNR_LOSS_DB", -1)
+    bundle = write(("fp32", "fp16"))
+    assert bundle.precisions == ("fp32",)
+    assert set(bundle.manifest["rejected_precisions"]) == {"fp16"}
+
+
 @pytest.mark.parametrize("bad", ["openvino", "onnxruntime"])
 def test_one_bad_engine_rejects_a_precision(
     write: Write, monkeypatch: pytest.MonkeyPatch, bad: str

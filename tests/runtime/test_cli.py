@@ -18,7 +18,10 @@ from tests.runtime.jpegs import EXAMPLE, encode
 from jpegrt.kernels import NativeError, Status
 from jpegrt.runtime.cli import models
 
-COMMANDS = ("restore", "models", "info", "evaluate", "train", "export")
+COMMANDS = (
+    *("restore", "models", "info", "evaluate", "verify"),
+    *("train", "export", "build", "inspect"),
+)
 PHOTO = EXAMPLE / "example.jpg"
 
 
@@ -92,6 +95,20 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, command: list
     assert outcome.complaint == (
         f"jpegrt: jpegrt {command[0]} needs the package torch: "
         f"run pip install 'jpegrt[{command[0]}]'"
+    )
+
+
+@pytest.mark.parametrize(
+    "command", [["build", "cellnet", "--target", "sm86"], ["inspect", "cellnet"]]
+)
+def test_commands_of_another_extra_name_that(tmp_path: Path, command: list[str]) -> None:
+    absent = "raise ModuleNotFoundError(\"No module named 'onnx'\", name='onnx')\n"
+    (tmp_path / "onnx.py").write_text(absent)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    outcome = finish(start(*command, PYTHONPATH=path))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.complaint == (
+        f"jpegrt: jpegrt {command[0]} needs the package onnx: run pip install 'jpegrt[export]'"
     )
 
 

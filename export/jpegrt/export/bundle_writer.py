@@ -12,11 +12,14 @@ from typing import Any
 
 import onnx
 
+from jpegrt.export.half_emulation import HalfEmulation
+from jpegrt.export.half_precision import to_half
 from jpegrt.export.half_storage import store_in_half
 from jpegrt.export.model import Model
 from jpegrt.export.quantise import quantise
+from jpegrt.export.symmetric import to_symmetric
 from jpegrt.export.verify import Verification, verify
-from jpegrt.kernels import GraphSpec
+from jpegrt.kernels import Engine, GraphSpec
 from jpegrt.runtime.bundle import FORMAT, MANIFEST, Bundle, open_bundle
 from jpegrt.runtime.engines import ENGINE_NAMES, create_engine, resolve_engine
 from jpegrt.runtime.errors import RestoreError, UsageError
@@ -25,6 +28,8 @@ CALIBRATION_QUALITIES = (5, 10, 20, 30, 40, 50, 60, 75, 85, 90, 95)
 VERIFICATION_QUALITIES = (10, 40, 90)
 # Spread over the held-out ones. Few, because every precision is verified on every engine.
 VERIFICATION_IMAGES = 4
+# What float16 graphs are verified on besides: engines on CPUs compute them in float32.
+HALF_EMULATION = "float16 emulation"
 
 
 @dataclass(frozen=True)
@@ -100,11 +105,15 @@ def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) 
         for spec in specs:
             report(f"writing {spec.name} in {precision}")
             model = models[spec.name]
-            if precision == "int8":
+            if precision in ("int8", "int8-symmetric"):
                 data = request.model.examples(
                     request.calibration_files, spec, CALIBRATION_QUALITIES
                 )
                 model = quantise(model, (example.inputs for example in data))
+            if precision == "int8-symmetric":
+                model = to_symmetric(model)
+            if precision == "fp16":
+                model = to_half(model)
             onnx.save(store_in_half(model), folder / f"{spec.name}.{precision}.onnx")
         _admit(request, folder, manifest, precision, specs, report)
     if "int8" in manifest["precisions"]:
@@ -128,8 +137,11 @@ def _admit(
     files = request.verification_files
     files = files[:: max(1, len(files) // VERIFICATION_IMAGES)]
     results: dict[str, dict[str, Verification]] = {}  # engine -> graph -> figures
-    for engine_name in _installed_engines():
-        engine = create_engine(engine_name, Bundle(folder, candidate), precision, threads=2)
+    engine_names = _installed_engines()
+    if precision in ("fp16", "int8-symmetric"):
+        engine_names.append(HALF_EMULATION)
+    for engine_name in engine_names:
+        engine = _create(engine_name, Bundle(folder, candidate), precision)
         results[engine_name] = {}
         for spec in specs:
             module = request.model.module(spec).eval()
@@ -151,6 +163,12 @@ def _admit(
     manifest["rejected_precisions"][precision] = {"verification": verification}
     for name in names.values():
         (folder / name).unlink()
+
+
+def _create(engine_name: str, bundle: Bundle, precision: str) -> Engine:
+    if engine_name == HALF_EMULATION:
+        return HalfEmulation(bundle, precision, threads=2)
+    return create_engine(engine_name, bundle, precision, threads=2)
 
 
 def _installed_engines() -> list[str]:

@@ -22,8 +22,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         nargs="+",
-        choices=("int8",),
-        help="besides fp32, which is always written (default: int8 for cellnet, none for others)",
+        choices=("fp16", "int8", "int8-symmetric"),
+        help="besides fp32, which is always written; int8-symmetric is what TensorRT takes, and is "
+        "made from int8 when an engine is built if the bundle lacks it (default: int8 for cellnet, "
+        "none for others)",
     )
     parser.add_argument(
         "--scale", type=positive, help="of a network for several scales (default: the least)"

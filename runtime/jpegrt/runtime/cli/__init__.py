@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points, version
 
 from jpegrt.kernels import NativeError
-from jpegrt.runtime.cli import evaluate, info, models, restore
+from jpegrt.runtime.cli import evaluate, info, models, restore, verify
 from jpegrt.runtime.cli.stdout import finish
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
 
@@ -20,6 +20,10 @@ exit codes:
        model, an output that exists or cannot be written, a missing package
   130  interrupted
 """
+
+
+# Of commands that other parts register, and whose extra has another name.
+_EXTRAS = {"build": "export", "inspect": "export"}
 
 
 def build_parser(extensions: Sequence[EntryPoint], command: str | None) -> argparse.ArgumentParser:
@@ -39,10 +43,15 @@ def build_parser(extensions: Sequence[EntryPoint], command: str | None) -> argpa
     _add(commands, "models", "list the models there are", models.configure)
     _add(commands, "info", "show what a JPEG is made of", info.configure)
     _add(commands, "evaluate", "measure a model on a folder of originals", evaluate.configure)
+    _add(commands, "verify", "compare an engine and a precision with fp32", verify.configure)
     for extension in sorted(extensions, key=lambda e: e.name, reverse=True):
         configure = _load(extension) if extension.name == command else _nothing
-        _add(commands, extension.name, f"(with the extra [{extension.name}])", configure)
+        _add(commands, extension.name, f"(with the extra [{_extra(extension.name)}])", configure)
     return parser
+
+
+def _extra(command: str) -> str:
+    return _EXTRAS.get(command, command)
 
 
 def _nothing(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +71,7 @@ def _extra_needed(name: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"jpegrt {name} needs the package {error.name}: run pip install 'jpegrt[{name}]'"
+            f"jpegrt {name} needs the package {error.name}: run pip install 'jpegrt[{_extra(name)}]'"
         ) from error
 
 

@@ -7,6 +7,8 @@ from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS
 from jpegrt.runtime.engines import ENGINE_NAMES
 from jpegrt.runtime.session import MOST_THREADS
 
+PRECISIONS = ("fp32", "fp16", "int8", "int8-symmetric")
+
 _LARGEST = (1 << 63) - 1
 
 
@@ -39,7 +41,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--precision",
-        choices=("fp32", "fp16", "int8"),
+        choices=PRECISIONS,
         help="default: the model's own, which was measured to cost no visible quality",
     )
     group.add_argument(

@@ -1,0 +1,39 @@
+"""scripts/build_engines.py: everything shipped, for every target, and a report."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from tests.export.fake_tensorrt import FakeTensorRt
+
+from jpegrt.runtime.bundle import list_bundles
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "build_engines.py"
+
+
+def test_everything_is_built_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rtx = FakeTensorRt("rtx")
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", rtx)
+    report = tmp_path / "report.json"
+    arguments = ["build_engines.py", "-o", str(tmp_path / "engines"), "--json", str(report)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert runpy.run_path(str(SCRIPT), run_name="build_engines")["main"]() == 0
+    expected = {
+        (bundle.name, graph.name, precision, target)
+        for bundle in list_bundles()
+        for graph in bundle.spec.graphs
+        for precision in ("fp16", "int8")
+        for target in ("sm75", "sm86")
+    }
+    rows = json.loads(report.read_text())["engines"]
+    keys = ("model", "graph", "precision", "target")
+    assert {tuple(row[key] for key in keys) for row in rows} == expected
+    assert rtx.builds == len(expected)
+    assert f"{len(expected)} of {len(expected)} engines" in capsys.readouterr().out
+    for row in rows:
+        file = tmp_path / "engines" / row["model"] / row["engine"]
+        assert file.stat().st_size == row["bytes"]
