@@ -12,7 +12,7 @@ from jpegrt.runtime.errors import RestoreError
 from jpegrt.runtime.session import Session, read_file
 
 # From here on an image is worth all threads; below, threads that share one wait for each other.
-_LARGE_PIXELS = 1 << 22
+LARGE_PIXELS = 1 << 22
 _LARGE_AT_ONCE = 2  # one in the network, one being written
 
 Result = TypeVar("Result")
@@ -28,28 +28,35 @@ class Sessions:
     """Sessions to borrow: for small images one for each thread, for large ones one of all threads.
 
     make: makes a session of so many threads. It is called here for the sessions needed at once.
+    large_pixels: from here on an image is large.
     """
 
-    def __init__(self, make: Callable[[int], Session], threads: int, images: int) -> None:
-        self._make, self._threads = make, threads
+    def __init__(
+        self,
+        make: Callable[[int], Session],
+        threads: int,
+        images: int,
+        large_pixels: int = LARGE_PIXELS,
+    ) -> None:
+        self._make, self._threads, self._large_pixels = make, threads, large_pixels
         self.workers = min(threads + 1, images)  # one reads or writes while the others compute
         self._wide_turn = threading.Lock()
         self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
         self._wide: Session | None = None
         self._idle: queue.SimpleQueue[Session] = queue.SimpleQueue()
         if self.workers == 1:
-            self.any = self._wide = make(threads)
+            self._wide = make(threads)
             return
         for _ in range(min(threads, images)):
-            self.any = make(1)
-            self._idle.put(self.any)
+            narrow = make(1)
+            self._idle.put(narrow)
         if threads == 1:
-            self._wide = self.any
+            self._wide = narrow
 
     @contextmanager
     def borrow(self, pixels: int) -> Iterator[Session]:
         """A session for an image of so many pixels, for this thread alone."""
-        if self.workers == 1 or pixels >= _LARGE_PIXELS:
+        if self.workers == 1 or pixels >= self._large_pixels:
             with self._wide_turn:
                 if self._wide is None:
                     self._wide = self._make(self._threads)
@@ -64,7 +71,7 @@ class Sessions:
     @contextmanager
     def room(self, pixels: int) -> Iterator[None]:
         """Waits while other large images take all the memory that there is for them."""
-        with self._large if pixels >= _LARGE_PIXELS else nullcontext():
+        with self._large if pixels >= self._large_pixels else nullcontext():
             yield
 
 

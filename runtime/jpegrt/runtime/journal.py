@@ -74,6 +74,7 @@ class Journal:
         try:
             fcntl.flock(self._file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self._file.close()
             raise UsageError(
                 f"another jpegrt is writing into {self._folder}: wait until it has ended"
             ) from error

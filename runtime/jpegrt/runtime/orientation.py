@@ -44,10 +44,9 @@ def _find(exif: bytes) -> tuple[int, int, str] | None:
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
     """(H, W) or (H, W, 3) pixels as they are to be seen; EXIF 2.32, 4.6.4 A, Orientation."""
-    if orientation >= 5:  # rows are columns
-        pixels = pixels.swapaxes(0, 1)
+    turned: NDArray[Any] = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
     if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
+        turned = turned[::-1]
     if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+        turned = turned[:, ::-1]
+    return turned.copy() if orientation > 1 else pixels

@@ -192,10 +192,12 @@ def _restore_stream(arguments: argparse.Namespace) -> int:
     try:
         content = sys.stdin.buffer.read() if source == STREAM else read_file(Path(source))
         if to_stdout:
-            show_bytes(restorer.restore(content)[0])
-            return 0
+            file = restorer.restore(content)[0]
     except RestoreError as error:
         raise RestoreError(f"{source}: {error}") from error
+    if to_stdout:
+        show_bytes(file)
+        return 0
     job = Job(Path(source), target)
     return _tell_all([restorer(job, content, threading.Event())], [job], arguments)
 
