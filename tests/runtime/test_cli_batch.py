@@ -75,6 +75,18 @@ def test_a_tree_is_mirrored(jpegrt: CommandLine, tree: Path, tmp_path: Path) -> 
     assert str(failed["failed"]) in outcome.err
 
 
+def test_large_images_among_small_ones(jpegrt: CommandLine, tmp_path: Path) -> None:
+    large = encode(np.tile(synthetic(256, 256), (8, 9, 1)))
+    for n in range(4):
+        (tmp_path / f"{n}.jpg").write_bytes(large if n % 2 else PHOTO)
+    out = tmp_path / "out"
+    outcome = jpegrt("restore", tmp_path, "-o", out, "--threads", "2", *DECODER)
+    assert (outcome.code, outcome.err) == (0, "")
+    for n in range(4):
+        with Image.open(out / f"{n}.png") as image:
+            np.testing.assert_array_equal(np.asarray(image), decode(large if n % 2 else PHOTO))
+
+
 def test_patterns_and_lists(jpegrt: CommandLine, tree: Path, tmp_path: Path) -> None:
     assert jpegrt("restore", f"{tree}/**/a*.jpg", "-o", tmp_path / "1", *DECODER).code == 0
     assert outputs(tmp_path / "1") == ["a.png", "x/a.png"]

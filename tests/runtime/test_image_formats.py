@@ -16,7 +16,7 @@ from tests.runtime.photographs import PROFILE, XMP, exif_of, photograph, seen, w
 
 from jpegrt.runtime.errors import RestoreError, UsageError
 from jpegrt.runtime.image_formats import FORMAT_NAMES, ImageFormat
-from jpegrt.runtime.metadata import read_metadata
+from jpegrt.runtime.metadata import Metadata, read_metadata
 from jpegrt.runtime.orientation import upright
 
 PIXELS = synthetic(40, 64)
@@ -363,3 +363,15 @@ def test_exiftool_reads_the_same(tmp_path: Path, name: str) -> None:
     assert {tag: found[tag] for tag in expected if tag != "SourceFile"} == {
         tag: value for tag, value in expected.items() if tag != "SourceFile"
     }
+
+
+@pytest.mark.parametrize("name", ["png", "webp"])
+def test_metadata_of_images_that_are_no_jpegs(name: str) -> None:
+    metadata = read_metadata(photograph(PIXELS, orientation=1, dpi=(300, 150)))
+    read = read_metadata(ImageFormat(name).encode(PIXELS, metadata))
+    assert (read.size, read.exif, read.icc) == ((64, 40), exif_of(1), PROFILE)
+    assert read.xmp == XMP % 1
+    if name == "png":
+        assert read.density == metadata.density
+    for content in (b"", b"P6 1 1 255 abc", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP", b"\xff\xd8"):
+        assert read_metadata(content) == Metadata()

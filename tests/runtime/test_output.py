@@ -3,6 +3,8 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -13,7 +15,15 @@ from PIL import Image
 from tests.kernels.images import synthetic
 
 from jpegrt.runtime.errors import RestoreError, UsageError
-from jpegrt.runtime.output import check_writable, output_path, write_json, write_png, written_whole
+from jpegrt.runtime.journal import JOURNAL_NAME
+from jpegrt.runtime.output import (
+    check_writable,
+    output_path,
+    remove_parts,
+    write_json,
+    write_png,
+    written_whole,
+)
 
 PIXELS = synthetic(20, 30)
 
@@ -134,3 +144,14 @@ def test_check_refuses(tmp_path: Path) -> None:
     check_writable(tmp_path / "dangling.png", overwrite=True)
     check_writable(tmp_path / "there.png", overwrite=True)
     assert (tmp_path / "there.png").exists()
+
+
+def test_parts_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    alive = f".jpegrt-{os.getpid()}-1.part"
+    kept = [alive, ".jpegrt-x-1.part", "a.part", JOURNAL_NAME]
+    for name in (f".jpegrt-{gone.pid}-1.part", *kept):
+        (tmp_path / name).touch()
+    remove_parts(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)

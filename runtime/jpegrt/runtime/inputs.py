@@ -3,8 +3,9 @@
 import glob
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jpegrt.runtime.errors import UsageError
@@ -91,18 +92,18 @@ def _by_pattern(pattern: str, apart_from: Path) -> list[Input]:
     parts = Path(pattern).parts
     fixed = next(n for n, part in enumerate(parts) if glob.has_magic(part))
     root = Path(*parts[:fixed])
+
+    @cache
+    def is_apart(folder: Path) -> bool:
+        return _same(folder, apart_from) or (folder != folder.parent and is_apart(folder.parent))
+
+    matches = (Path(name) for name in glob.iglob(pattern, recursive=True))
     paths = sorted(
-        path
-        for path in _paths(glob.iglob(pattern, recursive=True))
-        if not os.path.isdir(path) and not any(_same(p, apart_from) for p in path.parents)
+        path for path in matches if not os.path.isdir(path) and not is_apart(path.parent)
     )
     if not paths:
         raise UsageError(f"no file matches {pattern}")
     return [Input(path, path.relative_to(root)) for path in paths]
-
-
-def _paths(names: Iterable[str]) -> Iterator[Path]:
-    return (Path(name) for name in names)
 
 
 def _same(path: Path, other: Path) -> bool:

@@ -31,7 +31,8 @@ def tell_all(
     errors, told = 0, True
     try:
         for report in results:
-            reports[report["output"]] = report
+            if as_json:
+                reports[report["output"]] = report
             failed = "error" in report
             errors += failed
             line.clear()
