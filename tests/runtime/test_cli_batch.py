@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import threading
@@ -222,6 +223,16 @@ def test_streams(tmp_path: Path) -> None:
         told = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     assert told.returncode == 1
     assert told.stderr == b"jpegrt: stdout cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(("closed", "output"), [("<&-", "a.png"), (">&-", "-")])
+def test_closed_streams(tmp_path: Path, closed: str, output: str) -> None:
+    command = f"{shlex.quote(str(SCRIPT))} restore - -o {output} --model none {closed}"
+    result = subprocess.run(
+        command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert result.stderr == "jpegrt: - stands for a stream that is closed: name a file\n"
 
 
 def test_progress(tree: Path, tmp_path: Path) -> None:

@@ -90,7 +90,10 @@ def test_lists(tmp_path: Path, end: str, monkeypatch: pytest.MonkeyPatch) -> Non
         assert found[3].path == Path("../up/e.jpg")
 
 
-def test_lists_that_are_none(tmp_path: Path) -> None:
+def test_lists_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="- stands for a stream that is closed"):
+        listed_inputs("-")
     (tmp_path / "list").write_text("\n\n")
     with pytest.raises(UsageError, match="lists no files"):
         listed_inputs(str(tmp_path / "list"))

@@ -47,6 +47,8 @@ def listed_inputs(name: str) -> list[Input]:
 
     Relative names keep their folders, others their last part only. Raises UsageError.
     """
+    if name == "-" and sys.stdin is None:  # where a program starts us without it
+        raise UsageError("- stands for a stream that is closed: name a file")
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:

@@ -76,6 +76,9 @@ def _restore_stream(arguments: argparse.Namespace) -> int:
     target = Path(arguments.output)
     if to_stdout and arguments.json:
         raise UsageError("stdout cannot take the image and --json's report: name an output file")
+    for name, stream in ((arguments.output, sys.stdout), (arguments.inputs[0], sys.stdin)):
+        if name == STREAM and stream is None:  # where a program starts us without it
+            raise UsageError("- stands for a stream that is closed: name a file")
     if to_stdout and sys.stdout.isatty():
         raise UsageError("stdout is a terminal: name an output file, or redirect stdout")
     image_format = _image_format(arguments, None if to_stdout else target)
