@@ -55,6 +55,7 @@ missing_packages() {
   if [[ " $extras " == *" dev "* ]]; then # tests build the core again, for C programs, and fuzz it
     local tool
     for tool in cmake make git pkg-config; do command -v "$tool" >/dev/null || echo "$tool"; done
+    command -v exiftool >/dev/null || echo libimage-exiftool-perl # an independent reader
     command -v valgrind >/dev/null || printf '%s\n' valgrind libc6-dbg # it names ld.so's functions
     missing_for_headers
     missing_for_fuzzing

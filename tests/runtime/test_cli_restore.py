@@ -14,6 +14,7 @@ from tests.runtime.command_line import SCRIPT, CommandLine, finish, start
 from tests.runtime.jpegs import EXAMPLE, claiming, corrupted, decode, encode
 
 from jpegrt.runtime import Session
+from jpegrt.runtime.journal import JOURNAL_NAME
 
 HEIGHT, WIDTH = 200, 240
 PHOTO = encode(synthetic(HEIGHT, WIDTH), quality=92)
@@ -35,6 +36,13 @@ def output(tmp_path: Path) -> Path:
     path = tmp_path / "out"
     path.mkdir()
     return path
+
+
+def outputs(folder: Path) -> list[str]:
+    """What a batch wrote, beside its journal."""
+    names = os.listdir(folder)
+    names.remove(JOURNAL_NAME)
+    return sorted(names)
 
 
 def shown(path: Path) -> Pixels:
@@ -81,8 +89,10 @@ def test_many_files_to_a_folder(jpegrt: CommandLine, tmp_path: Path) -> None:
     folder = tmp_path / "made" / "here"
     outcome = jpegrt("restore", *(tmp_path / name for name in jpegs), "-o", folder, *FAST)
     assert (outcome.code, outcome.err) == (0, "")
-    assert len(outcome.out.splitlines()) == 3
-    assert sorted(os.listdir(folder)) == ["colour.png", "full.png", "grey.png"]
+    *_, summary = outcome.out.splitlines()
+    assert len(outcome.out.splitlines()) == 4
+    assert summary.startswith("3 restored, 0 failed, in ")
+    assert outputs(folder) == ["colour.png", "full.png", "grey.png"]
     for name, jpeg in jpegs.items():
         result = shown(folder / f"{Path(name).stem}.png")
         np.testing.assert_array_equal(result, restored(jpeg))
@@ -188,10 +198,10 @@ def test_an_output_that_fails_at_the_last_moment(
     assert "cannot be written" in outcome.complaint
 
 
-def test_only_pngs_are_written(jpegrt: CommandLine, photo: Path, output: Path) -> None:
-    outcome = jpegrt("restore", photo, "-o", output / "a.jpg", *FAST)
+def test_names_that_tell_no_format(jpegrt: CommandLine, photo: Path, output: Path) -> None:
+    outcome = jpegrt("restore", photo, "-o", output / "a.gif", *FAST)
     assert outcome.code == 2
-    assert "outputs are PNG files" in outcome.complaint
+    assert "a.gif: its name tells no format" in outcome.complaint
     assert os.listdir(output) == []
 
 
@@ -291,7 +301,7 @@ def test_one_bad_file_among_good_ones(
     outcome = jpegrt("restore", *(tmp_path / n for n in jpegs), "-o", output, *options, *FAST)
     assert outcome.code == 1
     assert outcome.complaint.startswith(f"jpegrt: {tmp_path / 'bad.jpg'}: ")
-    assert sorted(os.listdir(output)) == ["a.png", "c.png"]
+    assert outputs(output) == ["a.png", "c.png"]
     for name in ("a", "c"):
         np.testing.assert_array_equal(shown(output / f"{name}.png"), restored(jpegs[f"{name}.jpg"]))
     if as_json:
@@ -299,7 +309,9 @@ def test_one_bad_file_among_good_ones(
         assert ["error" in report for report in reports] == [False, True, False]
         assert reports[1]["error"] in outcome.err
     else:
-        assert len(outcome.out.splitlines()) == 2
+        *lines, summary = outcome.out.splitlines()
+        assert len(lines) == 2
+        assert summary.startswith("2 restored, 1 failed, in ")
 
 
 def test_a_refused_request_makes_no_folder(jpegrt: CommandLine, photo: Path, output: Path) -> None:
@@ -318,7 +330,7 @@ def test_names_of_many_lines_are_told_on_one(
     outcome = jpegrt("restore", good, bad, "-o", output, *FAST)
     assert outcome.code == 1
     assert "c d.jpg: cannot be read" in outcome.complaint
-    (line,) = outcome.out.splitlines()
+    line, _ = outcome.out.splitlines()
     assert line.startswith(f"{output}/a b\\x1b\\udcff.png: ")
     assert "two inputs" in jpegrt("restore", bad, bad, "-o", output, *FAST).complaint
 
@@ -345,6 +357,6 @@ def test_images_are_restored_whatever_becomes_of_stdout(
         text=True,
     )
     os.close(stdout)
-    assert sorted(os.listdir(output)) == ["a.png", "b.png", "c.png"]
+    assert outputs(output) == ["a.png", "b.png", "c.png"]
     said = "jpegrt: stdout cannot be written: No space left on device\n"
     assert (result.returncode, result.stderr) == ((1, said) if full else (0, ""))

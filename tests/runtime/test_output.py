@@ -1,8 +1,11 @@
-"""PNG outputs: checked beforehand, and written whole or not at all."""
+"""Outputs: checked beforehand, and written whole or not at all."""
 
 import errno
 import os
 import stat
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,7 +15,15 @@ from PIL import Image
 from tests.kernels.images import synthetic
 
 from jpegrt.runtime.errors import RestoreError, UsageError
-from jpegrt.runtime.output import check_writable, output_path, write_json, write_png
+from jpegrt.runtime.journal import JOURNAL_NAME
+from jpegrt.runtime.output import (
+    check_writable,
+    output_path,
+    remove_parts,
+    write_json,
+    write_png,
+    written_whole,
+)
 
 PIXELS = synthetic(20, 30)
 
@@ -21,9 +32,8 @@ def no_space(*_: object, **__: object) -> NoReturn:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def half_written(_image: Image.Image, file: object, _format: str) -> NoReturn:
-    file.write(b"\x89PNG, and then")  # type: ignore[attr-defined]
-    no_space()
+def nothing(*_: object, **__: object) -> None:
+    """Does not fail."""
 
 
 def interrupted(*_: object, **__: object) -> NoReturn:
@@ -48,27 +58,28 @@ def test_files_have_ordinary_permissions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "name", "failure", "raised"),
+    ("half_way", "at_the_end", "raised"),
     [
-        (Image.Image, "save", half_written, RestoreError),
-        (os, "replace", no_space, RestoreError),
-        (Image.Image, "save", interrupted, KeyboardInterrupt),
+        (no_space, nothing, RestoreError),
+        (nothing, no_space, RestoreError),
+        (interrupted, nothing, KeyboardInterrupt),
     ],
 )
 def test_a_failed_write_leaves_what_was_there(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    where: object,
-    name: str,
-    failure: object,
+    half_way: Callable[[], None],
+    at_the_end: Callable[..., None],
     raised: type[BaseException],
 ) -> None:
     old = tmp_path / "old.png"
     old.write_bytes(b"what was there")
-    monkeypatch.setattr(where, name, failure)
+    monkeypatch.setattr(os, "replace", at_the_end)
     for path in (old, tmp_path / "new.png"):
-        with pytest.raises(raised) as caught:
-            write_png(PIXELS, path)
+        with pytest.raises(raised) as caught, written_whole(path) as file:
+            file.write(b"\x89PNG, and then")
+            file.flush()
+            half_way()
         if raised is RestoreError:
             assert str(caught.value) == f"{path} cannot be written: No space left on device"
     assert os.listdir(tmp_path) == ["old.png"]
@@ -104,7 +115,8 @@ def test_a_file_that_appeared_meanwhile_is_kept(tmp_path: Path) -> None:
 
 
 def test_outputs_take_their_inputs_stem() -> None:
-    assert output_path(Path("photos/a.b.jpeg"), Path("out")) == Path("out/a.b.png")
+    assert output_path(Path("a.b.jpeg"), Path("out")) == Path("out/a.b.png")
+    assert output_path(Path("in/a"), Path("out"), ".webp") == Path("out/in/a.webp")
 
 
 def test_check_makes_nothing(tmp_path: Path) -> None:
@@ -132,3 +144,14 @@ def test_check_refuses(tmp_path: Path) -> None:
     check_writable(tmp_path / "dangling.png", overwrite=True)
     check_writable(tmp_path / "there.png", overwrite=True)
     assert (tmp_path / "there.png").exists()
+
+
+def test_parts_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    alive = f".jpegrt-{os.getpid()}-1.part"
+    kept = [alive, ".jpegrt-x-1.part", "a.part", JOURNAL_NAME]
+    for name in (f".jpegrt-{gone.pid}-1.part", *kept):
+        (tmp_path / name).touch()
+    remove_parts(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)

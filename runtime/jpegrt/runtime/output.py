@@ -5,21 +5,23 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from jpegrt.runtime.errors import RestoreError, UsageError
-from jpegrt.runtime.png16 import png_from_uint16
+from jpegrt.runtime.image_formats import ImageFormat
+from jpegrt.runtime.metadata import Metadata
+
+_PART, _PART_SUFFIX = ".jpegrt-", ".part"
 
 
-def output_path(source: Path, folder: Path) -> Path:
-    return folder / f"{source.stem}.png"
+def output_path(place: Path, folder: Path, suffix: str = ".png") -> Path:
+    return folder / place.with_name(f"{place.stem}{suffix}")
 
 
 def check_writable(path: Path, *, overwrite: bool) -> None:
@@ -54,17 +56,22 @@ def _mode(path: Path) -> int | None:
 
 
 @contextmanager
-def written_whole(path: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
+def written_whole(
+    path: Path, *, overwrite: bool = True, before_rename: Callable[[Path], None] | None = None
+) -> Iterator[IO[bytes]]:
     """A file to write that becomes `path` when the block ends well, and else leaves nothing.
 
     An existing `path` stays as it was until then, and for good without `overwrite`.
+    before_rename: gets the whole file's name until then.
     Raises RestoreError for a full disk and the like.
     """
-    temporary = path.with_name(f".jpegrt-{os.getpid()}-{threading.get_ident()}.part")
+    temporary = path.with_name(f"{_PART}{os.getpid()}-{threading.get_ident()}{_PART_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             yield file
+        if before_rename:
+            before_rename(temporary)
         if overwrite:
             temporary.replace(path)
         else:
@@ -74,6 +81,17 @@ def written_whole(path: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):  # it became `path`, or was never made
             temporary.unlink()
+
+
+def remove_parts(folder: Path) -> None:
+    """Removes what killed processes have left of files that `written_whole` began in a folder."""
+    for part in folder.glob(f"{_PART}*{_PART_SUFFIX}"):
+        process = part.name.removeprefix(_PART).partition("-")[0]
+        with suppress(OSError, ValueError):
+            try:
+                os.kill(int(process), 0)
+            except ProcessLookupError:
+                part.unlink()
 
 
 def _rename_to_new(temporary: Path, path: Path) -> None:
@@ -91,11 +109,9 @@ def write_png(
 ) -> None:
     """Writes uint8 or uint16, (H, W) or (H, W, 3) RGB, whole or not at all, with as many bits a
     sample. Raises RestoreError."""
+    png = ImageFormat("png", 8 * pixels.itemsize).encode(pixels, Metadata())
     with written_whole(path, overwrite=overwrite) as file:
-        if pixels.dtype == np.uint16:
-            file.write(png_from_uint16(pixels.astype(np.uint16, copy=False)))
-        else:
-            Image.fromarray(pixels).save(file, "PNG")
+        file.write(png)
 
 
 def write_json(content: object, path: Path, *, overwrite: bool = True) -> None:

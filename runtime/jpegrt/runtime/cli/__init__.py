@@ -120,8 +120,8 @@ def _run(argv: Sequence[str] | None) -> int:
         return _complain(error, error.exit_code)
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         return 0
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
+    except KeyboardInterrupt as error:
+        return _complain(str(error) or "interrupted", 130)
     except (OSError, MemoryError, NativeError) as error:  # what no command foresaw
         return _complain(str(error) or "not enough memory", 1)
 

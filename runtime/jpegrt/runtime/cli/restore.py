@@ -1,155 +1,208 @@
 """`jpegrt restore`."""
 
 import argparse
-import json
 import os
+import signal
 import sys
-import time
-from contextlib import suppress
+import threading
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from jpegrt.runtime.cli.options import add_limit_option, add_model_options
-from jpegrt.runtime.cli.stdout import show
-from jpegrt.runtime.errors import RestoreError, UsageError, one_line
-from jpegrt.runtime.output import check_writable, output_path, write_png
-from jpegrt.runtime.session import Session
+from jpegrt.runtime.batch import Job, Sessions, work_through
+from jpegrt.runtime.bundle import find_bundle
+from jpegrt.runtime.cli.restore_options import add_restore_options
+from jpegrt.runtime.cli.restore_plan import (
+    STREAM,
+    choose_format,
+    goes_into_folder,
+    plan_folder,
+    refuse_input,
+)
+from jpegrt.runtime.cli.restore_report import tell_all
+from jpegrt.runtime.cli.stdout import show_bytes
+from jpegrt.runtime.errors import RestoreError, UsageError
+from jpegrt.runtime.image_formats import ImageFormat
+from jpegrt.runtime.inputs import JPEG_SUFFIXES, PIXEL_SUFFIXES, find_inputs, listed_inputs
+from jpegrt.runtime.journal import Journal
+from jpegrt.runtime.output import check_writable, remove_parts
+from jpegrt.runtime.restorer import Report, Restorer
+from jpegrt.runtime.session import Session, read_file, usable_cpus
+
+
+class Interrupted(KeyboardInterrupt):
+    """With how to go on."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Restore JPEGs: one file to a file, or any number to a folder as <stem>.png. A file that "
-        "cannot be restored is reported and leaves no output; the others are restored. Models that "
-        "take pixels (domain luma or rgb) restore PNG, WebP and PNM files too."
-    )
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUTPUT")
-    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
-    parser.add_argument(
-        "--allow-damaged",
-        action="store_true",
-        help="restore what is there of truncated or corrupt files",
-    )
-    parser.add_argument(
-        "--depth",
-        type=int,
-        choices=(8, 16),
-        default=8,
-        help="bits a sample of the PNG (default: 8); 16 keeps what the network computed finer",
-    )
-    parser.add_argument(
-        "--project",
-        type=_slack,
-        nargs="?",
-        const=0.0,
-        metavar="SLACK",
-        help="keep the DCT coefficients of what is restored within the intervals that the file's "
-        "quantisation leaves them, or SLACK steps beyond (default: 0). Off unless given: a trained "
-        "model gains about 0.01 dB by it, one that smooths too much up to 1 dB; files of "
-        "encoders that do not simply round, such as mozjpeg, need slack, 0.5 say. Only for models "
-        "on cells, and for components that are not subsampled",
-    )
-    add_limit_option(parser)
-    parser.add_argument("--json", action="store_true", help="report on stdout as JSON")
-    add_model_options(parser)
+    add_restore_options(parser)
     parser.set_defaults(run=run)
 
 
-def _slack(text: str) -> float:
-    """An argparse type: a finite number of 0 or more."""
-    with suppress(ValueError):
-        if 0 <= (value := float(text)) < 1e30:
-            return value
-    raise argparse.ArgumentTypeError(
-        f"SLACK must be a number of 0 or more, not {text}; put inputs before --project"
-    )
-
-
 def run(arguments: argparse.Namespace) -> int:
-    outputs = _plan(arguments.inputs, arguments.output, overwrite=arguments.overwrite)
-    session = Session(
-        arguments.model,
-        precision=arguments.precision,
-        engine=arguments.engine,
-        threads=arguments.threads,
-        allow_damaged=arguments.allow_damaged,
-        max_pixels=arguments.max_pixels,
-        project=arguments.project,
+    names: list[str] = arguments.inputs
+    if not names and not arguments.files_from:
+        raise UsageError("no inputs: name files or folders, or pass --files-from")
+    output = Path(arguments.output)
+    streams = STREAM in names or arguments.output == STREAM
+    into_folder = not streams and (bool(arguments.files_from) or goes_into_folder(names, output))
+    if arguments.resume and not into_folder:
+        raise UsageError("--resume is for batches: name a folder as the output")
+    with _terminable():
+        if streams:
+            return _restore_stream(arguments)
+        return _restore_files(arguments, output, into_folder=into_folder)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Makes SIGTERM stop what is done here as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _restore_stream(arguments: argparse.Namespace) -> int:
+    """From stdin, or to stdout, or both."""
+    if len(arguments.inputs) != 1 or arguments.files_from:
+        raise UsageError("- stands for one image: restore it alone")
+    to_stdout = arguments.output == STREAM
+    target = Path(arguments.output)
+    if to_stdout and arguments.json:
+        raise UsageError("stdout cannot take the image and --json's report: name an output file")
+    for name, stream in ((arguments.output, sys.stdout), (arguments.inputs[0], sys.stdin)):
+        if name == STREAM and stream is None:  # where a program starts us without it
+            raise UsageError("- stands for a stream that is closed: name a file")
+    if to_stdout and sys.stdout.isatty():
+        raise UsageError("stdout is a terminal: name an output file, or redirect stdout")
+    image_format = _image_format(arguments, None if to_stdout else target)
+    source = arguments.inputs[0]
+    if not to_stdout:
+        check_writable(target, overwrite=arguments.overwrite)
+    sessions = _sessions(arguments, 1)
+    restorer = Restorer(sessions, image_format, arguments.strip, arguments.overwrite)
+    try:
+        content = sys.stdin.buffer.read() if source == STREAM else read_file(Path(source))
+        if to_stdout:
+            file = restorer.restore(content)[0]
+    except RestoreError as error:
+        raise RestoreError(f"{source}: {error}") from error
+    if to_stdout:
+        show_bytes(file)
+        return 0
+    job = Job(Path(source), target)
+    return _tell_all([restorer(job, content, threading.Event())], [job], arguments)
+
+
+def _restore_files(arguments: argparse.Namespace, output: Path, *, into_folder: bool) -> int:
+    image_format = _image_format(arguments, None if into_folder else output)
+    if into_folder:
+        jobs = _plan(arguments, output, image_format.suffix)
+    else:
+        jobs = [Job(Path(arguments.inputs[0]), output)]
+        refuse_input(output, {os.path.realpath(arguments.inputs[0])})
+    if not arguments.resume:
+        _check(jobs, arguments)
+    sessions = _sessions(arguments, len(jobs))
+    if into_folder and (len(jobs) > 1 or arguments.resume):
+        settings = _settings(arguments, image_format)
+        with Journal(output, settings, alone=arguments.resume) as journal:
+            restorer = Restorer(
+                sessions, image_format, arguments.strip, arguments.overwrite, journal
+            )
+            return _restore_batch(restorer, journal, jobs, arguments)
+    restorer = Restorer(sessions, image_format, arguments.strip, arguments.overwrite)
+    with closing(work_through(jobs, restorer, sessions.workers)) as results:
+        return _tell_all(results, jobs, arguments)
+
+
+def _restore_batch(
+    restorer: Restorer, journal: Journal, jobs: list[Job], arguments: argparse.Namespace
+) -> int:
+    finished: set[Job] = set()
+    if arguments.resume:
+        finished = {job for job in jobs if journal.is_finished(job.source, job.target)}
+    rest = [job for job in jobs if job not in finished]
+    if arguments.resume:
+        _check(rest, arguments)
+        for folder in {job.target.parent for job in rest}:
+            remove_parts(folder)
+    results = work_through(rest, restorer, restorer.sessions.workers)
+    try:
+        with closing(results):
+            return _tell_all(results, jobs, arguments, finished)
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            f"interrupted; {journal.finished + len(finished):,} of {len(jobs):,} are finished: "
+            "to go on, run the same command with --resume"
+        ) from error
+
+
+def _tell_all(
+    results: Iterable[Report],
+    jobs: list[Job],
+    arguments: argparse.Namespace,
+    finished: Collection[Job] = (),
+) -> int:
+    return tell_all(results, jobs, finished, as_json=arguments.json, progress=arguments.progress)
+
+
+def _plan(arguments: argparse.Namespace, folder: Path, suffix: str) -> list[Job]:
+    suffixes = JPEG_SUFFIXES
+    if arguments.model != "none" and find_bundle(arguments.model).spec.takes_pixels:
+        suffixes |= PIXEL_SUFFIXES
+    inputs = find_inputs(
+        arguments.inputs, suffixes, recursive=arguments.recursive, apart_from=folder
     )
-    reports = []
-    told = True
-    for source, target in outputs.items():
-        reports.append(_restore(session, source, target, arguments))
-        if not arguments.json and "error" not in reports[-1]:
-            told &= _tell(_line(reports[-1]))
-    if arguments.json:
-        told &= _tell(json.dumps(reports, indent=1))
-    return 1 if not told or any("error" in report for report in reports) else 0
+    if arguments.files_from:
+        inputs += listed_inputs(arguments.files_from)
+    return plan_folder(inputs, folder, suffix)
 
 
-def _tell(text: str) -> bool:
-    """False, with the reason on stderr, if stdout fails: the other images are wanted anyway."""
-    try:
-        show(text)
-    except BrokenPipeError:  # nobody reads it, which is no failure
-        pass
-    except RestoreError as error:
-        print(f"jpegrt: {error}", file=sys.stderr)
-        return False
-    return True
+def _check(jobs: list[Job], arguments: argparse.Namespace) -> None:
+    for job in jobs:
+        try:
+            check_writable(job.target, overwrite=arguments.overwrite)
+        except UsageError as error:
+            if not arguments.resume:
+                raise
+            raise UsageError(f"{error}; the journal does not know it as finished") from error
 
 
-def _plan(inputs: list[Path], output: Path, *, overwrite: bool) -> dict[Path, Path]:
-    """input -> output, with everything checked that can be before any work is done."""
-    into_folder = len(inputs) > 1 or os.path.isdir(output)  # which raises nothing, unlike Path's
-    planned: dict[Path, Path] = {}
-    for source in inputs:
-        target = output_path(source, output) if into_folder else output
-        if target in planned.values():
-            raise UsageError(f"two inputs would be written to {target}: restore them separately")
-        if target.suffix.lower() != ".png":
-            raise UsageError(f"{target}: outputs are PNG files, so name it something.png")
-        check_writable(target, overwrite=overwrite)
-        planned[source] = target
-    return planned
+def _image_format(arguments: argparse.Namespace, output: Path | None) -> ImageFormat:
+    name = choose_format(arguments.format, output)
+    return ImageFormat(name, arguments.depth, arguments.quality)
 
 
-def _restore(
-    session: Session, source: Path, target: Path, arguments: argparse.Namespace
-) -> dict[str, Any]:
-    report: dict[str, Any] = {"input": str(source), "output": str(target)}
-    try:
-        started = time.perf_counter()
-        pixels, timings = session.restore_timed(source, arguments.depth)
-        restored = time.perf_counter()
-        write_png(pixels, target, overwrite=arguments.overwrite)
-        written = time.perf_counter()
-    except RestoreError as error:
-        print(f"jpegrt: {one_line(f'{source}: {error}')}", file=sys.stderr)
-        return {**report, "error": str(error)}
+def _settings(arguments: argparse.Namespace, image_format: ImageFormat) -> dict[str, Any]:
+    """What the outputs depend on."""
     return {
-        **report,
-        "width": pixels.shape[1],
-        "height": pixels.shape[0],
-        "components": 1 if pixels.ndim == 2 else 3,
-        "model": session.model_name,
-        "precision": session.precision,
-        "engine": session.engine_name,
-        "milliseconds": {
-            "entropy_decode": round(timings.entropy_decode_ms, 3),
-            "unpack": round(timings.unpack_ms, 3),
-            "network": round(timings.network_ms, 3),
-            "pixels": round(timings.pixels_ms, 3),
-            "restore": round(1e3 * (restored - started), 3),
-            "encode": round(1e3 * (written - restored), 3),
-        },
+        "model": arguments.model,
+        "precision": arguments.precision,
+        "project": arguments.project,
+        "format": image_format.name,
+        "depth": image_format.depth,
+        "quality": image_format.quality,
+        "strip": arguments.strip,
     }
 
 
-def _line(report: dict[str, Any]) -> str:
-    times = report["milliseconds"]
-    return (
-        f"{one_line(report['output'])}: {report['width']} x {report['height']}, {report['model']} "
-        f"{report['precision']}, restored in {times['restore']:.0f} ms "
-        f"(network {times['network']:.0f} ms), written in {times['encode']:.0f} ms"
-    )
+def _sessions(arguments: argparse.Namespace, images: int) -> Sessions:
+    def make(threads: int) -> Session:
+        return Session(
+            arguments.model,
+            precision=arguments.precision,
+            engine=arguments.engine,
+            threads=threads,
+            allow_damaged=arguments.allow_damaged,
+            max_pixels=arguments.max_pixels,
+            project=arguments.project,
+        )
+
+    return Sessions(make, arguments.threads or usable_cpus(), images)

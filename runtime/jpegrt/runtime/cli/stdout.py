@@ -18,6 +18,13 @@ def show(text: str) -> None:
         print(text, flush=True)
 
 
+def show_bytes(content: bytes) -> None:
+    """Writes an image, all of it or with an error. Raises as `show` does."""
+    with _failures():
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
 def finish() -> None:
     """Writes what others printed, while a failure can still be told. Raises as `show` does."""
     with _failures():

@@ -1,0 +1,38 @@
+"""Metadata of JPEGs to be written (ISO/IEC 10918-1, B.2.4): segments of at most 64 KiB each."""
+
+import struct
+from collections.abc import Iterator
+
+from jpegrt.runtime.metadata import ICC_PREFIX, XMP_PREFIX, Metadata
+from jpegrt.runtime.orientation import EXIF_PREFIX
+
+_MOST = 65533  # bytes of a segment's body
+_HEADER = 20  # bytes of SOI and of JFIF's segment
+
+
+def with_segments(jpeg: bytes, metadata: Metadata) -> bytes:
+    """The same JPEG, which begins with JFIF's segment as libjpeg writes it, with metadata."""
+    header = bytearray(jpeg[:_HEADER])
+    if density := metadata.density:
+        header[13:18] = struct.pack(">BHH", density.unit, density.x, density.y)
+    segments = (
+        struct.pack(">BBH", 0xFF, marker, 2 + len(body)) + body
+        for marker, body in _bodies(metadata)
+    )
+    return b"".join((header, *segments, jpeg[_HEADER:]))
+
+
+def _bodies(metadata: Metadata) -> Iterator[tuple[int, bytes]]:
+    for part in _parts(metadata.exif, _MOST - len(EXIF_PREFIX)):
+        yield 0xE1, EXIF_PREFIX + part
+    if metadata.xmp and len(metadata.xmp) <= _MOST - len(XMP_PREFIX):
+        yield 0xE1, XMP_PREFIX + metadata.xmp
+    profile = _parts(metadata.icc, _MOST - len(ICC_PREFIX) - 2)
+    if len(profile) < 256:
+        for number, part in enumerate(profile, 1):
+            yield 0xE2, ICC_PREFIX + bytes((number, len(profile))) + part
+    yield from metadata.segments
+
+
+def _parts(block: bytes, size: int) -> list[bytes]:
+    return [block[at : at + size] for at in range(0, len(block), size)]
