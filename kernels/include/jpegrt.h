@@ -396,7 +396,7 @@ typedef struct jpegrt_session_options {
   uint32_t project;
   float slack; /* steps, 0 or more */
   /* NULL: everything runs on the CPU. Else a handle that is attached: the session restores there,
-   * and the engine gets device tensors. For plain decoders and models on cells, without project. */
+   * and the engine gets device tensors. For plain decoders and models on cells. */
   jpegrt_cuda* cuda;
 } jpegrt_session_options;
 

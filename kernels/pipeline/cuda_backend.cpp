@@ -6,6 +6,7 @@
 #include "../cpu/error.h"
 #include "../cuda/handle.h"
 #include "../cuda/pixels.h"
+#include "../cuda/project.h"
 #include "../cuda/unpack.h"
 #include "../cuda/upsample.h"
 #include "stopwatch.h"
@@ -32,11 +33,11 @@ CudaBackend::Work::Work(const cuda::Context& context, void* on, size_t staged_by
 }
 
 CudaBackend::CudaBackend(const jpegrt_session_options& options)
-    : context_(cuda::AttachedContext(*options.cuda)), stream_(context_), staging_(context_) {
-  if (options.project)
-    throw Error(JPEGRT_ERR_UNSUPPORTED,
-                "a session on CUDA cannot project: leave project 0, or cuda NULL");
-}
+    : context_(cuda::AttachedContext(*options.cuda)),
+      stream_(context_),
+      project_(options.project != 0),
+      slack_(options.slack),
+      staging_(context_) {}
 
 jpegrt_image CudaBackend::Read(const uint8_t* bytes, size_t size,
                                const jpegrt_read_options& options) {
@@ -153,8 +154,28 @@ void CudaBackend::Upsample(const CodedImage& image, const Grid& grid,
   cuda::Upsample(*context_, cells, work_->stream);
 }
 
+void CudaBackend::Project(const CodedImage& image, const Grid& grid,
+                          float* const restored[3]) const {
+  std::vector<jpegrt_projection> projections;
+  for (uint32_t c = 0; c < image.components; ++c) {
+    if (!image.IsFullResolution(c)) continue;
+    const jpegrt_unpacking unpacking = Unpacking(image, c);
+    jpegrt_projection projection = {};
+    projection.blocks = unpacking.blocks;
+    projection.packed = unpacking.packed;
+    projection.cells = projection.projected = restored[c];
+    projection.plane = grid.plane();
+    projection.pitch = static_cast<uint32_t>(grid.columns);
+    projection.cell_width = projection.cell_height = grid.cell_px;
+    projections.push_back(projection);
+  }
+  cuda::ProjectCells(*context_, projections.data(), projections.size(), JPEGRT_FLOAT32, grid.scale,
+                     slack_, work_->stream);
+}
+
 void CudaBackend::WritePixels(const CodedImage& image, const Grid& grid, float* const restored[3],
                               const Destination& to) {
+  if (project_) Project(image, grid, restored);
   jpegrt_cell_image output = {};
   std::copy(restored, restored + image.components, output.cells);
   output.plane = grid.plane();

@@ -17,8 +17,7 @@ namespace jpegrt {
 
 class CudaBackend final : public Backend {
  public:
-  // Throws Error if options->cuda is not attached, or something is asked for that only the CPU
-  // does.
+  // Throws Error if options->cuda is not attached.
   explicit CudaBackend(const jpegrt_session_options& options);
 
   jpegrt_device device() const override { return JPEGRT_DEVICE_CUDA; }
@@ -57,6 +56,7 @@ class CudaBackend final : public Backend {
   // One component of the image, from where it is on the device.
   jpegrt_unpacking Unpacking(const CodedImage& image, uint32_t component) const;
   void Upsample(const CodedImage& image, const Grid& grid, const ComponentCells& to) const;
+  void Project(const CodedImage& image, const Grid& grid, float* const restored[3]) const;
   // Where kernels write pixels: the caller's own memory, or our own for pixels on the host.
   uint8_t* Pixels(const Destination& to) const;
   size_t RowStride(const CodedImage& image, const Destination& to) const;
@@ -65,6 +65,8 @@ class CudaBackend final : public Backend {
 
   const std::shared_ptr<const cuda::Context> context_;
   const cuda::Stream stream_;  // for pixels that go to the host
+  const bool project_;
+  const float slack_;
   Coefficients coefficients_;
   Packer packer_;
   Buffer<uint8_t> packed_[JPEGRT_MAX_COMPONENTS];

@@ -126,6 +126,21 @@ def test_a_plain_decoder_gives_the_cpus_pixels(device: Device, libjpeg: Libjpeg,
         assert_alike(device, cpu, gpu, jpeg_of(libjpeg, name, size))
 
 
+@pytest.mark.parametrize("slack", [0.0, 0.3])
+@pytest.mark.parametrize("name", ["4:4:4", "4:2:0", "4:1:0", "grey", "rgb"])
+def test_projection_gives_the_cpus_pixels(
+    device: Device, libjpeg: Libjpeg, name: str, slack: float
+) -> None:
+    cpu = Pipeline(full_model(2), Mixing(), project=slack)
+    engine = OnDevice(device, Mixing())
+    gpu = Pipeline(full_model(2), engine, cuda=device.kernels, project=slack)
+    for size in SIZES:
+        jpeg = jpeg_of(libjpeg, name, size)
+        assert_alike(device, cpu, gpu, jpeg)
+    free = Pipeline(full_model(2), engine, cuda=device.kernels)
+    assert np.any(on_host(free, jpeg) != on_host(gpu, jpeg))
+
+
 def test_progressive_files(device: Device, libjpeg: Libjpeg) -> None:
     jpeg = libjpeg.encode(synthetic(40, 70), SAMPLINGS["4:2:0"], "progressive")
     gpu = Pipeline(full_model(2), OnDevice(device, Mixing()), cuda=device.kernels)
@@ -443,9 +458,6 @@ def test_what_only_the_cpu_does(device: Device, libjpeg: Libjpeg) -> None:
         with pytest.raises(NativeError, match="runs on the CPU only: leave cuda NULL") as raised:
             Pipeline(spec, OnDevice(device, Identity()), cuda=device.kernels)
         assert raised.value.status == Status.UNSUPPORTED
-    with pytest.raises(NativeError, match="cannot project: leave project 0") as raised:
-        Pipeline(full_model(2), OnDevice(device, Identity()), cuda=device.kernels, project=0.0)
-    assert raised.value.status == Status.UNSUPPORTED
     with pytest.raises(NativeError, match="this session has no model"):
         Pipeline(cuda=device.kernels).load_pixels(synthetic(8, 8))
     cpu = Pipeline()
