@@ -1,4 +1,4 @@
-"""The bundle that ships is the weights that ship."""
+"""The bundles that ship are the weights that ship."""
 
 import numpy as np
 import pytest
@@ -13,25 +13,24 @@ from jpegrt.training.networks.cellnet import CellNet
 from jpegrt.training.recipe import load_recipe
 from jpegrt.training.weights import WEIGHTS, load_weights
 
-RECIPE = "cellnet-colour"
+
+@pytest.fixture(scope="module", params=["cellnet", "cellnet-large"])
+def bundle(request: pytest.FixtureRequest) -> Bundle:
+    return find_bundle(request.param)
 
 
 @pytest.fixture(scope="module")
-def shipped() -> CellNet:
-    network = build_network(load_recipe(RECIPE).network)
+def shipped(bundle: Bundle) -> CellNet:
+    recipe = f"{bundle.name}-colour"
+    network = build_network(load_recipe(recipe).network)
     assert isinstance(network, CellNet)
-    load_weights(network, WEIGHTS / f"{RECIPE}.safetensors")
+    load_weights(network, WEIGHTS / f"{recipe}.safetensors")
     return network.eval()
-
-
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    return find_bundle("cellnet")
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("graph", GRAPHS)
-def test_the_shipped_bundle_is_the_shipped_weights(
+def test_a_shipped_bundle_is_the_shipped_weights(
     shipped: CellNet, bundle: Bundle, graph: str
 ) -> None:
     spec = {spec.name: spec for spec in graph_specs(shipped, SAMPLINGS)}[graph]

@@ -8,7 +8,8 @@ import pytest
 from onnx import TensorProto, numpy_helper
 from tests.export.small import run_onnx, spec_of
 
-from jpegrt.export.calibration import Example, examples_of_each_quality
+from jpegrt.export.calibration import examples_of_each_quality
+from jpegrt.export.model import Example
 from jpegrt.export.quantise import quantise
 from jpegrt.export.symmetric import to_symmetric
 from jpegrt.training.networks.cellnet import CellNet
