@@ -15,6 +15,7 @@ from torch import Tensor
 from jpegrt.runtime.errors import UsageError
 from jpegrt.training.batches import Batch, PatchBatches
 from jpegrt.training.degradation import Degradation
+from jpegrt.training.devices import on_device
 from jpegrt.training.images import PatchSource, find_images
 from jpegrt.training.loop import Training
 from jpegrt.training.loss import log_squared_error
@@ -240,3 +241,36 @@ def test_minutes_are_a_positive_number(capsys: pytest.CaptureFixture[str], text:
     outcome = CommandLine(capsys)("train", "cellnet", "--data", ".", f"--minutes={text}")
     assert outcome.code == 2
     assert "--minutes" in outcome.err.splitlines()[-1]
+
+
+# A device without data: an operation with a tensor that was left on the CPU fails there.
+@pytest.mark.parametrize("part", ["luma", "chroma"])
+def test_nothing_of_a_step_stays_on_the_cpu(part: str, tmp_path: Path, data: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path, part=part))
+    training = Training(recipe, data, tmp_path / "runs", resume=False, steps=2, device="meta")
+    batch = next(iter(training._loader))
+    before = training.step
+    loss = training._train_on(on_device(batch, torch.device("meta")))
+    assert (loss.device.type, training.step) == ("meta", before + 1)
+    gradients = [p.grad for p in training._parameters if p.grad is not None]
+    assert gradients
+    assert all(gradient.device.type == "meta" for gradient in gradients)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of one core
+def test_the_number_of_workers_changes_nothing(recipe: Recipe, data: Path, tmp_path: Path) -> None:
+    def trained_with(workers: int) -> dict[str, object]:
+        runs = tmp_path / f"{workers}"
+        Training(recipe, data, runs, resume=False, steps=STEPS, workers=workers).run()
+        return checkpoint(runs, recipe)
+
+    assert_equal(trained_with(1), trained_with(3))
+
+
+def test_a_missing_gpu_is_named(
+    recipe: Recipe, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / f"{recipe.name}.toml"
+    outcome = CommandLine(capsys)("train", file, "--data", data, "--device", "cuda")
+    assert outcome.code == 2
+    assert "PyTorch finds no CUDA device" in outcome.err

@@ -6,13 +6,13 @@ from math import inf
 from pathlib import Path
 
 from jpegrt.runtime.cli.options import positive, thread_count
-from jpegrt.runtime.errors import usage_errors
+from jpegrt.runtime.errors import UsageError, usage_errors
 from jpegrt.training.recipe import load_recipe, recipe_names
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(recipe_names())
-    parser.description = "Train a network as a recipe says, on the CPU. Ctrl-C leaves a checkpoint."
+    parser.description = "Train a network as a recipe says. Ctrl-C leaves a checkpoint."
     parser.add_argument("recipe", help=f"a TOML file, or one of: {names}")
     parser.add_argument("--data", type=Path, required=True, help="folder of image folders")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept")
@@ -22,6 +22,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=positive, help="instead of minutes")
     parser.add_argument(
         "--threads", type=thread_count, help="for the network (default: one per core)"
+    )
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="what trains (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=1,
+        help="processes that make batches; a GPU needs as many as there are cores "
+        "(default: %(default)s)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
     parser.set_defaults(run=run)
@@ -47,8 +60,19 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.minutes:
             schedule = replace(recipe.schedule, minutes=arguments.minutes, steps=0)
             recipe = replace(recipe, schedule=schedule)
+        if arguments.device == "cuda" and not torch.cuda.is_available():
+            raise UsageError(
+                "PyTorch finds no CUDA device: install its CUDA build and a driver, or train on "
+                "the CPU (--device cpu)"
+            )
         training = Training(
-            recipe, arguments.data, arguments.runs, resume=arguments.resume, steps=arguments.steps
+            recipe,
+            arguments.data,
+            arguments.runs,
+            resume=arguments.resume,
+            steps=arguments.steps,
+            device=arguments.device,
+            workers=arguments.workers,
         )
     print(f"averaged weights: {training.run()}")
     return 0

@@ -1,5 +1,6 @@
 """The training loop: resumable, seeded, one recipe."""
 
+import copy
 import signal
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from jpegrt.runtime.errors import UsageError
 from jpegrt.training.average import WeightAverage
+from jpegrt.training.devices import in_bfloat16, on_device
 from jpegrt.training.images import find_images
 from jpegrt.training.networks import build_network
 from jpegrt.training.optimizer import clip_gradients, create_optimizer
@@ -30,14 +32,25 @@ class Training:
     """One run: its state, its checkpoint file and its logs, all under runs/<recipe>/."""
 
     def __init__(
-        self, recipe: Recipe, data: Path, runs: Path, *, resume: bool, steps: int | None = None
+        self,
+        recipe: Recipe,
+        data: Path,
+        runs: Path,
+        *,
+        resume: bool,
+        steps: int | None = None,
+        device: str = "cpu",
+        workers: int = 1,
     ) -> None:
         """steps: ends the run after so many steps, which the schedule then fills, whatever the
         recipe says.
+        device: what the network is trained on; a run may go on on another.
+        workers: processes that make batches. How many does not change the batches.
 
         Raises FileNotFoundError, ValueError, UsageError; nothing is written then.
         """
         self._recipe, self._steps = recipe, steps or recipe.schedule.steps
+        self._device = torch.device(device)
         self._folder = runs / recipe.name
         self._checkpoint = self._folder / "checkpoint.pt"
         if self._checkpoint.exists() and not resume:
@@ -50,7 +63,7 @@ class Training:
         self.network = build_network(recipe.network)
         if schedule.start_from:
             load_grown(self.network, find_weights(schedule.start_from, runs))
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._task = create_task(recipe, self.network)
         trained = self._task.trained(self.network)
         self.network.requires_grad_(False)
@@ -66,7 +79,10 @@ class Training:
         self._validation = self._task.validation(files.validation)
         batches = self._task.batches(files.training, self.step)
         self._loader: DataLoader[Any] = DataLoader(
-            batches, batch_size=None, num_workers=1, prefetch_factor=8
+            batches,
+            batch_size=None,
+            num_workers=workers,
+            prefetch_factor=8,
         )
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log = SummaryWriter(str(self._folder), purge_step=self.step)
@@ -97,7 +113,9 @@ class Training:
                 if self.progress >= 1 or stopped:
                     break
                 started = time.monotonic()
-                loss = self._train_on(batch)
+                loss = self._train_on(on_device(batch, self._device))
+                if self._device.type == "cuda":
+                    torch.cuda.synchronize(self._device)  # or the time would be that of enqueuing
                 self._seconds += time.monotonic() - started
                 bar.update()
                 if self.step % LOG_STEPS == 0:
@@ -116,7 +134,7 @@ class Training:
     def _train_on(self, batch: Any) -> Tensor:
         schedule = self._recipe.schedule
         rate = schedule.learning_rate_at(self.step, self.progress)
-        with torch.autocast("cpu", torch.bfloat16):
+        with in_bfloat16(self._device):
             losses = self._task.losses(self.network, batch)
         loss = torch.stack(list(losses.values())).sum()
         self.network.zero_grad(set_to_none=True)
@@ -137,7 +155,7 @@ class Training:
 
     def _validate(self) -> str:
         part = self._recipe.schedule.part
-        gains = self._validation.gains(self.average.network)
+        gains = self._validation.gains(copy.deepcopy(self.average.network).cpu())
         for name, gain in gains.items():
             self._log.add_scalar(f"{part} gain, dB/{name}", gain, self.step)
         listed = "  ".join(f"{name} {gain:+.3f}" for name, gain in gains.items())
@@ -159,7 +177,7 @@ class Training:
 
     def _restore_checkpoint(self) -> None:
         try:
-            state = torch.load(self._checkpoint, weights_only=True)
+            state = torch.load(self._checkpoint, map_location=self._device, weights_only=True)
             self.network.load_state_dict(state["network"])
             self.average.network.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
