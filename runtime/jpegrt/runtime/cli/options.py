@@ -30,7 +30,8 @@ def within(text: str, largest: int) -> int:
     raise argparse.ArgumentTypeError(f"must be a number from 1 to {largest}, not {text}")
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
+def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Returns their group, for what a command adds to it."""
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
@@ -50,6 +51,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--threads", type=thread_count, default=0, metavar="N", help="default: one per CPU"
     )
+    return group
 
 
 def add_limit_option(parser: argparse.ArgumentParser) -> None:

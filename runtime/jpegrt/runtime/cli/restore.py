@@ -12,6 +12,7 @@ from typing import Any
 
 from jpegrt.runtime.batch import Job, Sessions, work_through
 from jpegrt.runtime.bundle import find_bundle
+from jpegrt.runtime.cli.model_choice import choose_model
 from jpegrt.runtime.cli.restore_options import add_restore_options
 from jpegrt.runtime.cli.restore_plan import (
     STREAM,
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     names: list[str] = arguments.inputs
     if not names and not arguments.files_from:
         raise UsageError("no inputs: name files or folders, or pass --files-from")
+    arguments.model = choose_model(arguments.model, arguments.scale)
     output = Path(arguments.output)
     streams = STREAM in names or arguments.output == STREAM
     into_folder = not streams and (bool(arguments.files_from) or goes_into_folder(names, output))

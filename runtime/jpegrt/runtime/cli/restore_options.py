@@ -3,6 +3,7 @@
 import argparse
 from contextlib import suppress
 
+from jpegrt.runtime.cli.model_choice import SCALES
 from jpegrt.runtime.cli.options import add_limit_option, add_model_options, within
 from jpegrt.runtime.image_formats import DEFAULT_QUALITIES, FORMAT_NAMES
 
@@ -51,7 +52,13 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
     )
     add_limit_option(parser)
     parser.add_argument("--json", action="store_true", help="report on stdout as JSON")
-    add_model_options(parser)
+    add_model_options(parser).add_argument(
+        "--scale",
+        type=int,
+        choices=SCALES,
+        help="enlarge so many times, with a shipped model that does so unless --model names one",
+    )
+    parser.set_defaults(model=None)  # so that it is seen whether it was named
 
 
 def _add_format_options(parser: argparse.ArgumentParser) -> None:
