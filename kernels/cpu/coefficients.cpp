@@ -127,6 +127,7 @@ jpegrt_status Coefficients::LibjpegStatus() const {
     case JERR_NOTIMPL:
     case JERR_COMPONENT_COUNT:
     case JERR_EMPTY_IMAGE:  // among them those that state their height after the first scan
+    case JERR_IMAGE_TOO_BIG:
       return JPEGRT_ERR_UNSUPPORTED;
     default:
       return JPEGRT_ERR_DAMAGED;
@@ -141,7 +142,9 @@ void Coefficients::ThrowLibjpegError() {
   if (status == JPEGRT_ERR_NO_MEMORY) throw std::bad_alloc();
   char text[JMSG_LENGTH_MAX];
   errors_.base.format_message(reinterpret_cast<j_common_ptr>(&decoder_), text);
-  const std::string message = std::string("libjpeg: ") + text;
+  std::string message = std::string("libjpeg: ") + text;
+  if (errors_.base.msg_code == JERR_EMPTY_IMAGE)
+    message += "; another program may open the file and save it with its size in the header";
   throw Error(status, status == JPEGRT_ERR_DAMAGED ? "damaged JPEG (" + message + ")" : message);
 }
 

@@ -1,5 +1,6 @@
 // The CUDA section of the C ABI.
 
+#include "../cpu/create_message.h"
 #include "../cpu/guard.h"
 #include "blocking_edges.h"
 #include "handle.h"
@@ -21,9 +22,11 @@ jpegrt_status GuardAttached(jpegrt_cuda* cuda, bool valid, const Body& body) noe
 }  // namespace
 
 jpegrt_status jpegrt_cuda_create(jpegrt_cuda** out) {
-  if (!out) return JPEGRT_ERR_INVALID_ARGUMENT;
-  *out = nullptr;
-  return jpegrt::Guard(nullptr, [&] { *out = new jpegrt_cuda(); });
+  if (out) *out = nullptr;
+  return jpegrt::GuardCreate([&] {
+    if (!out) jpegrt::ThrowInvalidArgument();
+    *out = new jpegrt_cuda();
+  });
 }
 
 void jpegrt_cuda_destroy(jpegrt_cuda* cuda) { delete cuda; }
@@ -67,7 +70,11 @@ jpegrt_status jpegrt_cuda_pixels_from_cells(jpegrt_cuda* cuda, const jpegrt_cell
 }
 
 uint64_t jpegrt_cuda_decode_scratch_bytes(const jpegrt_decoding* decodings, size_t n_decodings) {
-  return jpegrt::cuda::DecodeScratchBytes(decodings, n_decodings);
+  uint64_t bytes = 0;
+  jpegrt::Guard(nullptr, [&] {
+    if (decodings) bytes = jpegrt::cuda::DecodeScratchBytes(decodings, n_decodings);
+  });
+  return bytes;
 }
 
 jpegrt_status jpegrt_cuda_decode(jpegrt_cuda* cuda, const jpegrt_decoding* decodings,

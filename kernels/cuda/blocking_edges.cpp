@@ -3,6 +3,7 @@
 #include "../cpu/error.h"
 #include "../cpu/non_local_options.h"
 #include "blocking_edges_arguments.h"
+#include "component.h"
 
 namespace jpegrt::cuda {
 
@@ -13,6 +14,8 @@ void FindBlockingEdges(const Context& context, const jpegrt_blocking_edges_optio
                 "invalid argument: a null pointer, or options beyond what jpegrt.h allows");
   if (dtype != JPEGRT_FLOAT32 && dtype != JPEGRT_FLOAT16)
     throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "images with blocking edges are float32 or float16");
+  if (!IsAligned(value, SizeOf(dtype)))
+    throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "the image is not aligned to an element");
   BlockingEdgesArguments arguments = {};
   arguments.value = value;
   arguments.keys = keys;

@@ -4,6 +4,7 @@
 
 #include "../cpu/error.h"
 #include "../cpu/non_local_options.h"
+#include "component.h"
 #include "non_local_arguments.h"
 
 namespace jpegrt::cuda {
@@ -21,6 +22,11 @@ void NonLocal(const Context& context, const jpegrt_non_local_options& options, c
   if (!IsValid(options) || !guide || !value || !filtered)
     throw Error(JPEGRT_ERR_INVALID_ARGUMENT,
                 "invalid argument: a null pointer, or options beyond what jpegrt.h allows");
+  const size_t element = SizeOf(options.dtype);
+  if (!IsAligned(guide, element) || !IsAligned(value, element) || !IsAligned(filtered, element) ||
+      !IsAligned(h, sizeof(float)) || !IsAligned(scratch, 16))
+    throw Error(JPEGRT_ERR_INVALID_ARGUMENT,
+                "an array is not aligned to an element, or scratch not to 16 bytes");
   NonLocalArguments arguments = {};
   arguments.guide = guide;
   arguments.value = value;

@@ -1,12 +1,14 @@
 #include "pixels.h"
 
 #include <algorithm>
+#include <cfloat>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "../cpu/error.h"
+#include "component.h"
 #include "pixels_arguments.h"
 #include "unpack.h"
 
@@ -72,12 +74,14 @@ void LaunchBatches(const Context& context, const char* kernel, Batch* batch, siz
 }
 
 CellSource Cells(const jpegrt_cell_image& image, size_t index, uint32_t cell_px,
-                 size_t pixel_bytes) {
+                 jpegrt_dtype cell_dtype, size_t pixel_bytes) {
   CellSource source = {};
   source.target = Target(image.pixels, image.row_stride, image.width, image.height, image.colour,
                          pixel_bytes, index);
   for (uint32_t c = 0; c < source.target.components; ++c) {
     Require(image.cells[c], index, "its cells are a null pointer");
+    Require(IsAligned(image.cells[c], SizeOf(cell_dtype)), index,
+            "its cells are not aligned to an element");
     source.cells[c] = image.cells[c];
   }
   source.plane = image.plane;
@@ -141,10 +145,15 @@ void PixelsFromCells(const Context& context, const jpegrt_cell_image* images, si
   if ((!half && cell_dtype != JPEGRT_FLOAT32) || (!wide && pixel_dtype != JPEGRT_UINT8))
     throw Error(JPEGRT_ERR_INVALID_ARGUMENT,
                 "cells are float32 or float16, pixels uint8 or uint16");
-  if ((cell_px != 1 && cell_px != 2 && cell_px != 4 && cell_px != 8) || !(scale > 0))
-    throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "cell_px is 1, 2, 4 or 8, and scale is above 0");
+  if ((cell_px != 1 && cell_px != 2 && cell_px != 4 && cell_px != 8) ||
+      !(scale > 0 && scale <= FLT_MAX))
+    throw Error(JPEGRT_ERR_INVALID_ARGUMENT,
+                "cell_px is 1, 2, 4 or 8, and scale is above 0 and finite");
   const size_t pixel_bytes = wide ? 2 : 1;
-  for (size_t i = 0; i < n_images; ++i) Cells(images[i], i, cell_px, pixel_bytes);
+  const auto cells = [&](size_t i) {
+    return Cells(images[i], i, cell_px, cell_dtype, pixel_bytes);
+  };
+  for (size_t i = 0; i < n_images; ++i) cells(i);
 
   const auto batch = std::make_unique<CellBatch>();
   batch->log2_cell = static_cast<uint32_t>(__builtin_ctz(cell_px));
@@ -154,13 +163,12 @@ void PixelsFromCells(const Context& context, const jpegrt_cell_image* images, si
   const char* kernel = half   ? wide ? "pixels_u16_from_cells_f16" : "pixels_u8_from_cells_f16"
                        : wide ? "pixels_u16_from_cells_f32"
                               : "pixels_u8_from_cells_f32";
-  LaunchBatches<CellBatch, kMaxCellSources>(
-      context, kernel, batch.get(), n_images, stream,
-      [&](size_t i) { return Cells(images[i], i, cell_px, pixel_bytes); });
+  LaunchBatches<CellBatch, kMaxCellSources>(context, kernel, batch.get(), n_images, stream, cells);
 }
 
 uint64_t DecodeScratchBytes(const jpegrt_decoding* decodings, size_t n_decodings) {
   uint64_t bytes = 0;
+  for (size_t i = 0; i < n_decodings; ++i) RequireDecodable(decodings[i], i);
   for (size_t i = 0; i < n_decodings; ++i)
     for (uint32_t c = 0; c < decodings[i].image->components; ++c)
       bytes += SampleBytes(decodings[i].image->component[c]);
@@ -170,6 +178,8 @@ uint64_t DecodeScratchBytes(const jpegrt_decoding* decodings, size_t n_decodings
 void Decode(const Context& context, const jpegrt_decoding* decodings, size_t n_decodings,
             jpegrt_dtype pixel_dtype, uint8_t* scratch, void* stream) {
   for (size_t i = 0; i < n_decodings; ++i) RequireDecodable(decodings[i], i);
+  if (!IsAligned(scratch, 16))
+    throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "scratch is not aligned to 16 bytes");
   if (!n_decodings) return;
   const bool wide = pixel_dtype == JPEGRT_UINT16;
   std::optional<Context::Memory> memory;

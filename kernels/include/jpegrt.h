@@ -239,15 +239,16 @@ typedef struct jpegrt_tensor {
  *   It is called on the thread that called the session, one call at a time per session.
  *   `graph` names one of the model's graphs. The tensors are the pipeline's own buffers: read the
  *   inputs, write the outputs in place, keep no pointer to either after returning. Calls on the
- *   session that is running it are refused.
+ *   session that is running it are refused, but for jpegrt_session_timings.
  *   All tensors of a session are on its device; there they begin at multiples of 256 bytes.
  *   `stream` is the CUDA stream that device tensors are read and written on: enqueue there. It is
- *   the caller's, or the session's own for pixels on the host; NULL is the default stream. On the
- *   CPU it is NULL.
+ *   the caller's, or the session's own for pixels on the host; NULL is the default stream. The
+ *   session's CUDA context is then the thread's current one. On the CPU the stream is NULL.
  *   Return 0 when the outputs are written or, on a device, will be by what is enqueued. Anything
  *   else stops the pipeline, which returns JPEGRT_ERR_ENGINE with the text left in `message` (at
  *   most message_size bytes with the NUL).
- * `destroy` may be NULL; it is called once, by jpegrt_session_destroy, and nothing after it. */
+ * `destroy` may be NULL; it is called once, by jpegrt_session_destroy, and nothing after it, while
+ * the session's context and its own stream are still there. */
 typedef struct jpegrt_engine {
   uint32_t struct_size;
   void* user;
@@ -347,9 +348,11 @@ typedef struct jpegrt_engine_options {
  * The module onnxruntime runs graphs with ONNX Runtime 1.20 or newer, opened at run time: the
  * library that options or the environment variable JPEGRT_ONNXRUNTIME name, else the system's
  * libonnxruntime.so.1. Providers: CPU, CUDA, TensorRT; one that ONNX Runtime does not take is an
- * error, it is never replaced by another. A CUDA session needs CUDA or TensorRT, with a
- * device_index that its handle is attached to by ordinal; a graph is then loaded for the stream
- * that it first runs on, and again when that changes. */
+ * error, it is never replaced by another; what TensorRT does not take of a graph runs on CUDA. A
+ * CUDA session needs CUDA or TensorRT, with a device_index that its handle is attached to by
+ * ordinal. A graph is then loaded for the stream that it first runs on, and again when that
+ * changes, which takes as long as the first time: keep to one stream. It must be idle before a
+ * restore on another, and must outlive the engine or the next such restore. */
 JPEGRT_API jpegrt_status jpegrt_engine_open(const char* module, const jpegrt_bundle* bundle,
                                             const jpegrt_engine_options* options,
                                             jpegrt_engine* out);
@@ -414,8 +417,9 @@ typedef struct jpegrt_session jpegrt_session;
 /* A CUDA session
  *   packs an image's coefficients when it is read or loaded, into page-locked memory of its own. It
  *   has that twice, so `read` and `load` wait for one thing only: that the device has fetched what
- *   the last read or load but one put there, if it was restored. Files may so be read while
- *   those before them are in flight, on one stream or on several. The image that
+ *   the last read or load but one put there, if it was restored. (For an image that needs more of
+ *   that memory than any before, the driver may wait for more while it is taken.) Files may so be
+ *   read while those before them are in flight, on one stream or on several. The image that
  *   jpegrt_session_read returns has no coefficients.
  *   takes device memory from the stream-ordered pool for each restore and gives it back on the
  *   stream, however the restore ends: the packed streams (at most 128 bytes a block, 4 a run of 32
@@ -552,12 +556,14 @@ JPEGRT_API jpegrt_status jpegrt_find_blocking_edges(const jpegrt_blocking_edges_
 #define JPEGRT_CUDA_CURRENT_CONTEXT (-1)
 
 JPEGRT_API jpegrt_status jpegrt_cuda_create(jpegrt_cuda** out);
-/* The context that it was attached to must still be there. */
+/* The context that it was attached to must still be there, and what was enqueued with it be done:
+ * its kernels are unloaded, unless a session keeps them. */
 JPEGRT_API void jpegrt_cuda_destroy(jpegrt_cuda* cuda);
 JPEGRT_API const char* jpegrt_cuda_message(const jpegrt_cuda* cuda);
 
 /* Loads the kernels into the primary context of a device, by its ordinal, or into the context that
- * is the calling thread's current one. All later calls work in that context, from any thread. Opens
+ * is the calling thread's current one. All later calls work in that context, from any thread. What
+ * it was attached to before is left first, as by _destroy, also if this fails. Opens
  * libcuda.so.1, or the library that the environment variable JPEGRT_CUDA_DRIVER names. */
 JPEGRT_API jpegrt_status jpegrt_cuda_attach(jpegrt_cuda* cuda, int32_t device);
 
@@ -640,7 +646,8 @@ typedef struct jpegrt_decoding {
   uint64_t row_stride;                       /* bytes */
 } jpegrt_decoding;
 
-/* Scratch memory that jpegrt_cuda_decode needs, at most 64 bytes a block and 16 a component. */
+/* Scratch memory that jpegrt_cuda_decode needs, at most 64 bytes a block and 16 a component; 0 if
+ * it refuses an image. */
 JPEGRT_API uint64_t jpegrt_cuda_decode_scratch_bytes(const jpegrt_decoding* decodings,
                                                      size_t n_decodings);
 

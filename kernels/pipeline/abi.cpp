@@ -52,7 +52,8 @@ void CheckSession(const jpegrt_session_options& options, const jpegrt_model* mod
   Require(model->struct_size == sizeof(jpegrt_model), other_version);
   Require(engine->struct_size == sizeof(jpegrt_engine), other_version);
   Require(ValidCellSide(model->cell_px), "the model's cell_px is not 1, 2, 4 or 8");
-  Require(model->scale > 0, "the model's scale is not above 0");
+  Require(model->scale > 0 && model->scale <= FLT_MAX && 1 / model->scale <= FLT_MAX,
+          "the model's scale is not above 0, or beyond what a float can hold");
   Require(model->graphs, "the model has no graphs");
   Require(engine->run, "the engine has no function to run");
 }
@@ -83,9 +84,10 @@ jpegrt_status jpegrt_session_create(const jpegrt_session_options* options,
 
 void jpegrt_session_destroy(jpegrt_session* session) {
   if (!session) return;
-  const jpegrt_engine engine = session->engine;
+  const jpegrt_engine& engine = session->engine;
+  // While there are still a device and the streams that the engine may have used.
+  if (engine.destroy) session->core.OnDevice([&] { engine.destroy(engine.user); });
   delete session;
-  if (engine.destroy) engine.destroy(engine.user);
 }
 
 const char* jpegrt_session_message(const jpegrt_session* session) {

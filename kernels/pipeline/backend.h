@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "../cpu/unpack.h"
@@ -44,6 +45,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual jpegrt_device device() const = 0;
+  // Calls `body`, which is not ours, with the device as the thread's current one.
+  virtual void OnDevice(const std::function<void()>& body) const = 0;
 
   // Entropy-decodes the image that all calls up to the next one of these two are about.
   virtual jpegrt_image Read(const uint8_t* bytes, size_t size,

@@ -16,6 +16,7 @@ class CpuBackend final : public Backend {
   explicit CpuBackend(const jpegrt_session_options& options);
 
   jpegrt_device device() const override { return JPEGRT_DEVICE_CPU; }
+  void OnDevice(const std::function<void()>& body) const override { body(); }
   jpegrt_image Read(const uint8_t* bytes, size_t size, const jpegrt_read_options& options) override;
   void Load(const jpegrt_image&, jpegrt_timings*) override {}
   Workspace Begin(const CodedImage& image, const Destination& to, size_t inputs,

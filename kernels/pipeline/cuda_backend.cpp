@@ -39,6 +39,11 @@ CudaBackend::CudaBackend(const jpegrt_session_options& options)
       slack_(options.slack),
       staging_(context_) {}
 
+void CudaBackend::OnDevice(const std::function<void()>& body) const {
+  const cuda::Context::Entered entered(*context_);
+  body();
+}
+
 jpegrt_image CudaBackend::Read(const uint8_t* bytes, size_t size,
                                const jpegrt_read_options& options) {
   jpegrt_packed packed[JPEGRT_MAX_COMPONENTS];

@@ -21,6 +21,7 @@ class CudaBackend final : public Backend {
   explicit CudaBackend(const jpegrt_session_options& options);
 
   jpegrt_device device() const override { return JPEGRT_DEVICE_CUDA; }
+  void OnDevice(const std::function<void()>& body) const override;
   jpegrt_image Read(const uint8_t* bytes, size_t size, const jpegrt_read_options& options) override;
   void Load(const jpegrt_image& image, jpegrt_timings* timings) override;
   Workspace Begin(const CodedImage& image, const Destination& to, size_t inputs,

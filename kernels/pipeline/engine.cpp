@@ -21,11 +21,15 @@ jpegrt_tensor Tensor(const char* name, float* data, jpegrt_device device,
 
 void Engine::Run(const std::string& graph, const std::vector<jpegrt_tensor>& inputs,
                  const std::vector<jpegrt_tensor>& outputs, void* stream) {
+  // However the call ends: an engine in C++ may throw.
+  struct Running {
+    explicit Running(bool* is) : is_(is) { *is_ = true; }
+    ~Running() { *is_ = false; }
+    bool* const is_;
+  } running(&is_running_);
   char message[1024] = "the engine failed without a message";
-  is_running_ = true;
   const int failed = engine_.run(engine_.user, graph.c_str(), inputs.data(), inputs.size(),
                                  outputs.data(), outputs.size(), stream, message, sizeof message);
-  is_running_ = false;
   message[sizeof message - 1] = 0;
   if (failed) throw Error(JPEGRT_ERR_ENGINE, message);
 }

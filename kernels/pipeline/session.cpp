@@ -130,6 +130,7 @@ void Session::Take(const jpegrt_image& image) {
 }
 
 jpegrt_pixel_size Session::OutputSize() const {
+  RefuseReentry();
   Require(has_image_, "no image: read one before asking for its size");
   const uint32_t enlargement = pixel_pipeline_ ? pixel_pipeline_->enlargement() : 1;
   if (pixels_.data)
@@ -238,7 +239,7 @@ void Session::Unpack(const Grid& grid, const std::vector<ComponentCells>& compon
 void Session::Run(const Graph& graph, const std::vector<jpegrt_tensor>& inputs,
                   const std::vector<jpegrt_tensor>& outputs, void* stream) {
   Stopwatch stopwatch(&timings_.network_ms);
-  engine_->Run(graph.name, inputs, outputs, stream);
+  backend_->OnDevice([&] { engine_->Run(graph.name, inputs, outputs, stream); });
 }
 
 jpegrt_tensor Session::DeviceTensor(const char* name, float* data,

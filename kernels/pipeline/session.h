@@ -1,6 +1,7 @@
 // The pipeline: coefficients -> the network's tensors -> engine -> pixels.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "../cpu/pixel_model.h"
@@ -26,6 +27,8 @@ class Session {
   jpegrt_pixel_size OutputSize() const;
   void Restore(const Destination& to);
   const jpegrt_timings& timings() const { return timings_; }
+  // For what the engine does outside of Restore.
+  void OnDevice(const std::function<void()>& body) const { backend_->OnDevice(body); }
 
  private:
   // Before another image is taken.

@@ -160,6 +160,7 @@ void RestoreFile(const char* from, const char* to) {
   std::ifstream file(from, std::ios::binary);
   if (!file) throw std::runtime_error(std::string(from) + ": cannot be read");
   const std::vector<char> jpeg{std::istreambuf_iterator<char>(file), {}};
+  const Stream stream;  // before the session: its engine may hold the stream
   const auto session = NewSession(cuda.get());
   Check(jpegrt_session_read(session.get(), reinterpret_cast<const uint8_t*>(jpeg.data()),
                             jpeg.size(), nullptr),
@@ -167,7 +168,6 @@ void RestoreFile(const char* from, const char* to) {
   jpegrt_pixel_size size;
   Check(jpegrt_session_output_size(session.get(), &size), session.get());
 
-  const Stream stream;
   const size_t row = static_cast<size_t>(size.width) * size.channels;
   const PinnedMemory pixels(row * size.height);
   const DeviceMemory device_pixels(pixels.size(), stream);

@@ -1,5 +1,6 @@
 """The CUDA kernels against their CPU twins, on a GPU and on the CPU behind an emulated driver."""
 
+import ctypes as ct
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from jpegrt.kernels import (
     NativeError,
     Pipeline,
     Status,
+    _native,
     cells_from_blocks,
     coefficient_plane_from_blocks,
     pack_blocks,
@@ -27,7 +29,7 @@ from jpegrt.kernels import (
     samples_from_blocks,
     spectrum_from_blocks,
 )
-from jpegrt.kernels._native import Layout
+from jpegrt.kernels._native import Layout, lib
 from jpegrt.kernels.cuda import (
     CellImage,
     DecodedComponent,
@@ -419,6 +421,35 @@ def test_decoding_in_scratch_memory_of_the_callers(device: Device, libjpeg: Libj
     np.testing.assert_array_equal(device.download(decoding.pixels), expected)
     with pytest.raises(ValueError, match="scratch"):
         device.kernels.decode([decoding], device.empty((needed - 1,), np.uint8), device.stream)
+    odd = DeviceArray(device.empty((needed + 1,), np.uint8).pointer + 1, (needed,), np.uint8)
+    with pytest.raises(NativeError, match="scratch is not aligned"):
+        device.kernels.decode([decoding], odd, device.stream)
+
+
+def test_arrays_off_the_grid_of_their_elements_are_refused(device: Device) -> None:
+    def odd(shape: tuple[int, ...], dtype: Any) -> DeviceArray:
+        return DeviceArray(device.empty((4096,), np.uint8).pointer + 1, shape, dtype)
+
+    image = device.filled((1, 1, 8, 8), np.float32, 0)
+    astray = odd((1, 1, 8, 8), np.float32)
+    pixels, keys = device.empty((8, 8), np.uint8), device.empty((1, 1, 8, 8), np.uint8)
+    kernels = device.kernels
+    with pytest.raises(NativeError, match="cells are not aligned"):
+        kernels.pixels_from_cells([CellImage(odd((1, 8, 8), np.float16), pixels, Colour.GREY)])
+    for guide, filtered in ((astray, image), (image, astray)):
+        with pytest.raises(NativeError, match="not aligned to an element"):
+            kernels.non_local(guide, guide, 0.1, filtered)
+    with pytest.raises(NativeError, match="not aligned to an element"):
+        kernels.find_blocking_edges(astray, keys)
+
+
+def test_scratch_memory_of_what_is_refused_is_none() -> None:
+    empty = _native.Decoding()
+    assert lib.jpegrt_cuda_decode_scratch_bytes(None, 1) == 0
+    assert lib.jpegrt_cuda_decode_scratch_bytes(ct.byref(empty), 1) == 0
+    many = _native.Image(components=100_000, colour=1)
+    empty.image = ct.pointer(many)
+    assert lib.jpegrt_cuda_decode_scratch_bytes(ct.byref(empty), 1) == 0
 
 
 def test_an_empty_batch_is_nothing_to_do(device: Device) -> None:

@@ -79,7 +79,10 @@ def test_built_without_kernels(
 ) -> None:
     """As where there is no nvcc: the same functions, which say what is missing."""
     library = tmp_path / "libwithout.so"
-    sources = sorted((ROOT / "kernels/cuda").glob("*.cpp"))
+    sources = [
+        *sorted((ROOT / "kernels/cuda").glob("*.cpp")),
+        ROOT / "kernels/cpu/create_message.cpp",
+    ]
     options = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", f"-I{INCLUDE}"]
     run(build_tool("c++"), *options, *sources, "-ldl", "-o", library)
     without = ct.CDLL(str(library))

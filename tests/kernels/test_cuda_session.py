@@ -25,6 +25,7 @@ from jpegrt.kernels import (
     _native,
 )
 from jpegrt.kernels._native import lib
+from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS, read_options
 from jpegrt.kernels.cuda import DeviceArray
 
 Pixels = NDArray[Any]
@@ -402,6 +403,9 @@ def test_an_engine_that_calls_its_session(device: Device, libjpeg: Libjpeg) -> N
         def run(self, *arguments: Any) -> None:
             calls: list[Callable[[], object]] = [
                 lambda: self.pipeline.read(jpeg),
+                lambda: lib.jpegrt_session_output_size(
+                    self.pipeline._handle, ct.byref(_native.PixelSize())
+                ),
                 lambda: lib.jpegrt_session_restore_device(
                     self.pipeline._handle, out.pointer, 24, 2, None
                 ),
@@ -422,7 +426,7 @@ def test_an_engine_that_calls_its_session(device: Device, libjpeg: Libjpeg) -> N
     status = lib.jpegrt_session_restore_device(gpu._handle, out.pointer, 24, 2, device.stream)
     device.synchronise()
     assert status == Status.OK
-    assert said == ["an engine called the session that is running it"] * 2
+    assert said == ["an engine called the session that is running it"] * 3
     del engine.pipeline
 
 
@@ -465,6 +469,39 @@ def test_what_only_the_cpu_does(device: Device, libjpeg: Libjpeg) -> None:
     with pytest.raises(NativeError, match="restores on the CPU") as raised:
         cpu.restore_device(device.empty((8, 8), np.uint8))
     assert raised.value.status == Status.INVALID_ARGUMENT
+
+
+def test_an_engine_is_called_in_the_sessions_context(device: Device, libjpeg: Libjpeg) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def see(what: str) -> int:
+        context = ct.c_void_p()
+        device._call("cuCtxGetCurrent", ct.byref(context))
+        seen.append((what, context.value is not None))
+        return 0
+
+    run = _native.EngineRun(lambda *_: see("run"))
+    destroy = _native.EngineDestroy(lambda _: see("destroy"))
+    engine = _native.Engine(ct.sizeof(_native.Engine), None, run, destroy)
+    options = _native.SessionOptions(
+        ct.sizeof(_native.SessionOptions),
+        0,
+        read_options(False, DEFAULT_MAX_PIXELS),
+        0,
+        0,
+        device.kernels.handle,
+    )
+    graph = _native.Graph(b"grey", 1, 1, 1)
+    spec = _native.Model(ct.sizeof(_native.Model), 2, 1.0, 1, ct.pointer(graph), 0, 1, 1, 1)
+    session = ct.c_void_p()
+    references = (ct.byref(x) for x in (options, spec, engine, session))
+    assert lib.jpegrt_session_create(*references) == Status.OK
+    jpeg = jpeg_of(libjpeg, "grey", (16, 24))
+    assert lib.jpegrt_session_read(session, jpeg, len(jpeg), None) == Status.OK
+    pixels = (ct.c_uint8 * (16 * 24))()
+    assert lib.jpegrt_session_restore(session, pixels, 24) == Status.OK
+    lib.jpegrt_session_destroy(session)
+    assert seen == [("run", True), ("destroy", True)]
 
 
 def test_a_session_outlives_the_handle(device: Device, libjpeg: Libjpeg) -> None:

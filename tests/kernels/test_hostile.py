@@ -292,7 +292,18 @@ def test_other_processes(jpeg: bytes) -> None:
 
 @pytest.mark.parametrize("size", [(0, 8), (8, 0), (0, 0)])
 def test_empty_images(jpeg: bytes, size: tuple[int, int]) -> None:
-    assert_refused(with_size(jpeg, *size), Status.UNSUPPORTED, "Empty JPEG", allow_damaged=True)
+    assert_refused(
+        with_size(jpeg, *size),
+        Status.UNSUPPORTED,
+        "Empty JPEG.*another program",
+        allow_damaged=True,
+    )
+
+
+def test_sides_beyond_libjpegs_own_limit(libjpeg: Libjpeg) -> None:
+    """Nothing that allow_damaged would help with."""
+    jpeg = with_size(libjpeg.encode(synthetic(16, 16)), 65_535, 65_535)
+    assert_refused(jpeg, Status.UNSUPPORTED, "dimension is 65500", allow_damaged=False)
 
 
 @pytest.mark.parametrize("missing", [1, 2])

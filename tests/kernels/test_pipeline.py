@@ -2,15 +2,17 @@
 
 import ctypes as ct
 import io
+import subprocess
 import threading
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from tests.kernels.c_programs import Libjpeg
+from tests.kernels.c_programs import Libjpeg, build_tool
 from tests.kernels.engines import (
     GRAPHS,
     Filling,
@@ -36,6 +38,7 @@ from jpegrt.kernels import (
     read_coefficients,
     reference,
 )
+from jpegrt.kernels._native import lib
 
 CELL_SIDES = (1, 2, 4, 8)
 SIZES = [(1, 1), (8, 8), (33, 17), (17, 33), (48, 64), (50, 71)]
@@ -528,3 +531,35 @@ def test_a_pipeline_frees_its_memory_when_dropped() -> None:
     gone = weakref.ref(pipeline)
     del pipeline
     assert gone() is None  # at once: buffers of hundreds of megabytes cannot wait for the collector
+
+
+_THROWING = """
+#include <stdexcept>
+extern "C" int run() { throw std::runtime_error("out of luck"); }
+"""
+
+
+def test_an_engine_that_throws_leaves_the_session_usable(tmp_path: Path, libjpeg: Libjpeg) -> None:
+    source, library = tmp_path / "throwing.cpp", tmp_path / "libthrowing.so"
+    source.write_text(_THROWING)
+    subprocess.run([build_tool("c++"), "-shared", "-fPIC", source, "-o", library], check=True)
+    run = ct.cast(ct.CDLL(str(library)).run, _native.EngineRun)
+    engine = _native.Engine(ct.sizeof(_native.Engine), None, run, _native.EngineDestroy())
+    graph = _native.Graph(b"grey", 1, 1, 1)
+    spec = _native.Model(ct.sizeof(_native.Model), 2, 1.0, 1, ct.pointer(graph), 0, 1, 1, 1)
+    session = ct.c_void_p()
+    references = (ct.byref(x) for x in (spec, engine, session))
+    assert lib.jpegrt_session_create(None, *references) == Status.OK
+    jpeg = libjpeg.encode(synthetic(16, 24, channels=1))
+    pixels = (ct.c_uint8 * (16 * 24))()
+    for _ in range(2):
+        assert lib.jpegrt_session_read(session, jpeg, len(jpeg), None) == Status.OK
+        assert lib.jpegrt_session_restore(session, pixels, 24) == Status.INTERNAL
+        assert b"out of luck" in lib.jpegrt_session_message(session)
+    lib.jpegrt_session_destroy(session)
+
+
+@pytest.mark.parametrize("scale", [np.inf, np.nan, 0.0, -1.0, 1e-45])
+def test_scales_that_no_float_can_undo(scale: float) -> None:
+    with pytest.raises(NativeError, match="scale"):
+        Pipeline(ModelSpec(2, scale, [GraphSpec("grey", 1)]), Identity())

@@ -1,6 +1,7 @@
 """Which files a request names, and where their outputs go."""
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,18 @@ def test_lists_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         listed_inputs(str(tmp_path / "list"))
     with pytest.raises(UsageError, match="none cannot be read: No such file"):
         listed_inputs(str(tmp_path / "none"))
+
+
+def test_what_could_block_is_left_out_of_folders(tree: Path) -> None:
+    os.mkfifo(tree / "pipe.jpg")
+    (tree / ".thumbnails").mkdir()
+    (tree / ".thumbnails" / "z.jpg").touch()
+    (tree / "dangling.jpg").symlink_to("nowhere")
+    assert places("in", recursive=True) == [
+        "a.jpg",
+        "b.JPEG",
+        "dangling.jpg",
+        "x/a.jpg",
+        "x/y/e.jfif",
+    ]
+    assert places("in/*.jpg") == ["a.jpg", "dangling.jpg"]

@@ -2,7 +2,9 @@
 
 The protocol of the restoration literature: a lossless original is compressed with libjpeg (by
 Pillow) at a quality factor, restored, and both the JPEG and the restored image are compared with
-the original, whole. A set's value is the mean of its images' values (dB included).
+the original, whole. For a model that enlarges, the original is reduced before that by antialiased
+bicubic interpolation, the JPEG enlarged by bicubic interpolation to be compared, and as many pixels
+as the scale left out along each edge. A set's value is the mean of its images' values (dB included).
 """
 
 import io
@@ -19,6 +21,7 @@ from PIL import Image, features
 
 from jpegrt.runtime import metrics
 from jpegrt.runtime.errors import RestoreError, UsageError
+from jpegrt.runtime.resize import enlarge, reduce
 
 # Formats that hold an original without loss (WebP and TIFF can; whether a file does is not asked).
 LOSSLESS_SUFFIXES = frozenset({".bmp", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"})
@@ -34,11 +37,13 @@ class Protocol:
     qualities: libjpeg quality factors, 1 to 100, each once.
     colour: RGB images and RGB metrics; else grey ones, see `load_original`.
     subsampling: one of SUBSAMPLINGS, of chroma; grey JPEGs have none.
+    scale: how often the model enlarges.
     """
 
     qualities: tuple[int, ...] = (10, 20, 30, 40)
     colour: bool = False
     subsampling: str = "420"
+    scale: int = 1
 
     def __post_init__(self) -> None:
         if not self.qualities or len(set(self.qualities)) < len(self.qualities):
@@ -49,16 +54,26 @@ class Protocol:
             raise ValueError(f"subsampling must be one of {SUBSAMPLINGS}, got {self.subsampling}")
 
     def describe(self) -> str:
-        """One sentence for reports."""
+        """For reports."""
         if self.colour:
-            return (
+            kind = (
                 f"RGB, JPEG {':'.join(self.subsampling)}; PSNR over all samples, SSIM and PSNR-B "
-                "as the mean of the channels; set values are means over images."
+                "as the mean of the channels"
             )
-        return (
-            "Grey: single channels as they are, colour as BT.601 studio-range luma rounded to "
-            "8 bits; whole images, set values are means over images."
+        else:
+            kind = (
+                "Grey: single channels as they are, colour as BT.601 studio-range luma rounded to "
+                "8 bits"
+            )
+        extent = (
+            "whole images"
+            if self.scale == 1
+            else (
+                f"JPEGs of images reduced {self.scale} times, enlarged by bicubic interpolation or by "
+                f"the model; without {self.scale} pixels along each edge"
+            )
         )
+        return f"{kind}; {extent}; set values are means over images."
 
 
 @dataclass(frozen=True)
@@ -229,10 +244,12 @@ def evaluate(files: Sequence[Path], protocol: Protocol, restore: Restore) -> Ite
 
 
 def _evaluate_image(path: Path, quality: int, protocol: Protocol, restore: Restore) -> ImageResult:
+    scale = protocol.scale
     original = load_original(path, colour=protocol.colour)
-    jpeg = encode(original, quality, protocol.subsampling)
+    original = original[: original.shape[0] // scale * scale, : original.shape[1] // scale * scale]
+    jpeg = encode(_rounded(reduce(original, scale)), quality, protocol.subsampling)
     with Image.open(io.BytesIO(jpeg)) as image:
-        decoded = np.asarray(image)
+        decoded = _rounded(enlarge(np.asarray(image), scale))
     try:
         restored = restore(jpeg)
     except RestoreError as error:
@@ -243,12 +260,18 @@ def _evaluate_image(path: Path, quality: int, protocol: Protocol, restore: Resto
         width=original.shape[1],
         height=original.shape[0],
         jpeg_bytes=len(jpeg),
-        jpeg=_score(decoded, original),
-        restored=_score(restored, original),
+        jpeg=_score(decoded, original, scale),
+        restored=_score(restored, original, scale),
     )
 
 
-def _score(image: NDArray[np.uint8], original: NDArray[np.uint8]) -> Scores:
+def _rounded(image: NDArray[np.float64]) -> NDArray[np.uint8]:
+    return np.clip(np.floor(image + 0.5), 0, 255).astype(np.uint8)
+
+
+def _score(image: NDArray[np.uint8], original: NDArray[np.uint8], scale: int) -> Scores:
+    if scale > 1:
+        image, original = (a[scale:-scale, scale:-scale] for a in (image, original))
     return Scores(
         metrics.psnr(image, original),
         metrics.ssim(image, original),

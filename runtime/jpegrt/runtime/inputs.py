@@ -75,8 +75,17 @@ def _in_folder(
 
 
 def _wanted(path: Path, suffixes: frozenset[str]) -> bool:
-    hidden = path.name.startswith(".")  # such as the resource forks that macOS leaves
-    return path.suffix.lower() in suffixes and not hidden
+    return path.suffix.lower() in suffixes and not _is_hidden(path) and _is_no_device(path)
+
+
+def _is_hidden(path: Path) -> bool:
+    """Such as the resource forks that macOS leaves."""
+    return path.name.startswith(".")
+
+
+def _is_no_device(path: Path) -> bool:
+    """Reading a FIFO could wait for ever. Links to nothing are kept: reading them says so."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _walk(folder: Path, recursive: bool, apart_from: Path) -> Iterator[Path]:
@@ -85,7 +94,11 @@ def _walk(folder: Path, recursive: bool, apart_from: Path) -> Iterator[Path]:
 
     for where, folders, files in os.walk(folder, onerror=fail):
         inner = (Path(where, name) for name in folders)
-        folders[:] = [path.name for path in inner if recursive and not _same(path, apart_from)]
+        folders[:] = [
+            path.name
+            for path in inner
+            if recursive and not _is_hidden(path) and not _same(path, apart_from)
+        ]
         yield from (Path(where, name) for name in files)
 
 
@@ -100,9 +113,7 @@ def _by_pattern(pattern: str, apart_from: Path) -> list[Input]:
         return _same(folder, apart_from) or (folder != folder.parent and is_apart(folder.parent))
 
     matches = (Path(name) for name in glob.iglob(pattern, recursive=True))
-    paths = sorted(
-        path for path in matches if not os.path.isdir(path) and not is_apart(path.parent)
-    )
+    paths = sorted(path for path in matches if _is_no_device(path) and not is_apart(path.parent))
     if not paths:
         raise UsageError(f"no file matches {pattern}")
     return [Input(path, path.relative_to(root)) for path in paths]

@@ -31,7 +31,9 @@ _HEADER = (
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compress a folder's originals at several quality factors, restore them, and print the "
-        "PSNR (dB), SSIM and PSNR-B (dB) of the JPEGs and of the restored images."
+        "PSNR (dB), SSIM and PSNR-B (dB) of the JPEGs and of the restored images. For a model that "
+        "enlarges, originals are reduced first, and the JPEGs enlarged by bicubic interpolation to "
+        "be compared."
     )
     parser.add_argument(
         "--images", type=Path, required=True, metavar="DIR", help="lossless originals"
@@ -66,11 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
         check_writable(arguments.json, overwrite=arguments.overwrite)
         if not arguments.json.parent.is_dir():  # rather mistyped than to be made
             raise UsageError(f"{arguments.json} cannot be written: its folder does not exist")
-    protocol = Protocol(
-        tuple(dict.fromkeys(arguments.quality)),
-        arguments.colour,
-        arguments.subsampling or Protocol.subsampling,
-    )
     files = find_originals(arguments.images, arguments.limit)
     session = Session(
         arguments.model,
@@ -78,10 +75,12 @@ def run(arguments: argparse.Namespace) -> int:
         engine=arguments.engine,
         threads=arguments.threads,
     )
-    if session.enlargement > 1:
-        raise UsageError(
-            f"model {session.model_name} enlarges, which evaluate does not measure: choose another"
-        )
+    protocol = Protocol(
+        tuple(dict.fromkeys(arguments.quality)),
+        arguments.colour,
+        arguments.subsampling or Protocol.subsampling,
+        session.enlargement,
+    )
     results = _measure(files, protocol, session)
     if arguments.json:
         report = Report(
