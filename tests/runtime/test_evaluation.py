@@ -26,6 +26,7 @@ from jpegrt.runtime.evaluation import (
     find_originals,
     load_original,
 )
+from jpegrt.runtime.resize import enlarge
 
 Restore = Callable[[bytes], NDArray[np.uint8]]
 
@@ -257,3 +258,18 @@ def test_command_refuses_before_it_measures(folder: Path, options: list[str]) ->
 def test_command_refuses_bad_qualities(quality: str) -> None:
     with pytest.raises(SystemExit):
         run("--images", ".", "--quality", quality)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_bicubic_interpolation_gains_nothing_over_itself(folder: Path, scale: int) -> None:
+    def enlarged(jpeg: bytes) -> NDArray[np.uint8]:
+        levels = enlarge(decode(jpeg), scale)
+        return np.clip(np.floor(levels + 0.5), 0, 255).astype(np.uint8)
+
+    protocol = Protocol((40,), scale=scale)
+    assert f"reduced {scale} times" in protocol.describe()
+    results = list(evaluate(find_originals(folder)[1:2], protocol, enlarged))
+    assert [result.gain_db for result in results] == [0]
+    assert (results[0].width % scale, results[0].height % scale) == (0, 0)
+    whole = list(evaluate(find_originals(folder)[1:2], Protocol((40,)), decode))
+    assert results[0].jpeg.psnr_db < whole[0].jpeg.psnr_db

@@ -194,7 +194,10 @@ def _compare(
     changes, largest, means, biases = [], [], [], []
     finite = True
     for rgb in originals:
-        original = np.asarray(Image.fromarray(rgb).convert("L")) if graph.components == 1 else rgb
+        height, width = (side // spec.enlargement * spec.enlargement for side in rgb.shape[:2])
+        original = rgb[:height, :width]
+        if graph.components == 1:
+            original = np.asarray(Image.fromarray(original).convert("L"))
         jpeg = _jpeg_for(_shrunk(original, spec.enlargement), graph, quality)
         (expected, references), (found, outputs) = (side.restore(jpeg) for side in sides)
         changes.append(psnr(found, original) - psnr(expected, original))
