@@ -19,5 +19,9 @@ class Architecture:
 
 ARCHITECTURES = {
     "cellnet": Architecture(Degradation, parts=("luma", "chroma"), losses=("log",)),
+    "hrcnn": Architecture(Degradation),
     "jscnn": Architecture(PixelDegradation),
+    "carsr": Architecture(PixelDegradation, parts=("car", "sr", "joint"), losses=("l1",)),
+    "cjpgsr": Architecture(PixelDegradation, losses=("l1",)),
+    "cisr": Architecture(PixelDegradation, losses=("l1",)),
 }
