@@ -7,6 +7,7 @@ lists every file with its SHA-256; a file that does not match is refused.
 import hashlib
 import json
 import math
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,22 +88,43 @@ def shipped_bundles() -> Path:
     return Path(str(resources.files("jpegrt.runtime") / "bundles"))
 
 
-def list_bundles() -> list[Bundle]:
-    """The shipped bundles, by name."""
-    return [open_bundle(file.parent) for file in sorted(shipped_bundles().glob(f"*/{MANIFEST}"))]
+def fetched_bundles() -> Path:
+    """The folder of the bundles that the user fetched: JPEGRT_MODELS, or one of the user's data."""
+    if chosen := os.environ.get("JPEGRT_MODELS"):
+        return Path(chosen)
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "jpegrt" / "models"
+
+
+def list_bundles(folder: Path | None = None) -> list[Bundle]:
+    """The bundles in a folder (None: the shipped ones), by name."""
+    files = sorted((folder or shipped_bundles()).glob(f"[!.]*/{MANIFEST}"))
+    return [open_bundle(file.parent) for file in files]
 
 
 def find_bundle(model: str) -> Bundle:
-    """A shipped model by name, or a bundle by its folder. Raises UsageError if there is none."""
-    for folder in (shipped_bundles() / model, Path(model)):
+    """A shipped or a fetched model by name, or a bundle by its folder.
+
+    Raises UsageError if there is none.
+    """
+    if folder := find_bundle_folder(model):
+        return open_bundle(folder)
+    names = [file.parent.name for file in sorted(shipped_bundles().glob(f"*/{MANIFEST}"))]
+    names += [file.parent.name for file in sorted(fetched_bundles().glob(f"[!.]*/{MANIFEST}"))]
+    raise UsageError(
+        f"unknown model {model}: choose one of {', '.join(names)}, none, or a bundle's folder"
+    )
+
+
+def find_bundle_folder(model: str) -> Path | None:
+    """Where `find_bundle` finds a model; None if there is none. Raises UsageError."""
+    for folder in (shipped_bundles() / model, fetched_bundles() / model, Path(model)):
         try:
-            found = (folder / MANIFEST).exists()
+            if (folder / MANIFEST).exists():
+                return folder
         except OSError as error:
             raise UsageError(f"model {model} cannot be read: {error.strerror}") from error
-        if found:
-            return open_bundle(folder)
-    names = ", ".join(bundle.name for bundle in list_bundles())
-    raise UsageError(f"unknown model {model}: choose one of {names}, none, or a bundle's folder")
+    return None
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -148,7 +170,7 @@ def _check(manifest: dict[str, Any]) -> None:
     _require(isinstance(graphs, list) and bool(graphs), "graphs is no list of graphs")
     for graph in graphs:
         _require(isinstance(graph, dict) and set(graph) == _GRAPH_KEYS, "a graph's keys are wrong")
-        _require(_is_plain_name(graph["name"]), "a graph has no name")
+        _require(is_plain_name(graph["name"]), "a graph has no name")
         _require(
             _is_integer(graph["components"]) and graph["components"] in (1, 3),
             f"graph {graph['name']} has neither 1 nor 3 components",
@@ -170,7 +192,7 @@ def _check(manifest: dict[str, Any]) -> None:
         files = files if isinstance(files, dict) else {}
         _require(names <= set(files), f"precision {precision} lacks the file of a graph")
         for file in files.values():
-            _require(_is_plain_name(file), f"precision {precision} has a file without a plain name")
+            _require(is_plain_name(file), f"precision {precision} has a file without a plain name")
             facts = listed.get(file)
             _require(
                 isinstance(facts, dict) and isinstance(facts.get("sha256"), str),
@@ -222,6 +244,6 @@ def _is_integer(value: object) -> bool:
     return type(value) is int  # which True is not
 
 
-def _is_plain_name(value: object) -> bool:
+def is_plain_name(value: object) -> bool:
     """Of a file in the bundle's own folder, whatever the system."""
     return isinstance(value, str) and re.fullmatch(r"\w[\w.-]*", value) is not None
