@@ -54,7 +54,10 @@ class MeasuredTable:
         """For reports."""
         rows = [row.row for row in self.rows]
         codecs = {c.codec for row in rows for c in row.compressions if c.codec}
-        return self.protocol.describe({row.scale for row in rows}, codecs)
+        described = self.protocol.describe({row.scale for row in rows}, codecs)
+        if "ssim" in self.table.metrics:
+            described += f"; {self.protocol.describe_ssim()}"
+        return described
 
 
 @dataclass(frozen=True)

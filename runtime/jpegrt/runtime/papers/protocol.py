@@ -88,8 +88,12 @@ class Protocol:
             way += f", {_CHANNELS[self.scored]} scored"
         if max(scales) > 1:
             way += ", without as many pixels along each edge as the scale"
+        return way
+
+    def describe_ssim(self) -> str:
+        """For reports."""
         window = "Gaussian 11 x 11" if self.ssim == "gaussian" else "uniform 8 x 8"
-        return f"{way}; SSIM in {window} windows"
+        return f"SSIM in {window} windows"
 
     def baseline(self, original: Pixels, scale: int, compression: Compression) -> Scores:
         """Of what the decoder gives, enlarged by bicubic interpolation."""
