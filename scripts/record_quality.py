@@ -28,7 +28,7 @@ def main() -> None:
         report = json.loads(path.read_text())
         facts = report
         if "paper" in report:
-            facts = report["models"].get(str(bundle.manifest["scale"]), {"model": "none"})
+            facts = report["models"].get(str(bundle.manifest.get("scale", 1)), {"model": "none"})
         if (facts["model"], facts.get("precision")) != (bundle.name, bundle.default_precision):
             sys.exit(f"{path} is of {facts['model']} {facts.get('precision')}, not of this bundle")
         if facts["engine"] not in verified:

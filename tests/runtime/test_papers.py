@@ -295,6 +295,14 @@ def test_failures_name_the_image(sets: Path) -> None:
         list(Measurement(plan, {2: Failing()}).tables())
 
 
+def test_what_is_too_small_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "small.png"
+    Image.fromarray(synthetic(16, 40)).save(path)
+    plan = Plan(load_paper("cjpgsr"), {"Set5": [path]})
+    with pytest.raises(RestoreError, match=r"small\.png, JPEG 20: too small to measure: 11 pixels"):
+        list(Measurement(plan, {}).tables())
+
+
 def test_reports(sets: Path) -> None:
     paper = load_paper("jscnn")
     plan = Plan(paper, {"Set5": sorted((sets / "Set5").glob("*.png"))}, frozenset({40}))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Protocol
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from jpegrt.runtime.bundle import MANIFEST
 from jpegrt.runtime.errors import RestoreError, UsageError
@@ -70,9 +70,10 @@ def open_source(where: str, name: str, limit_bytes: int) -> Iterator[Source]:
     limit_bytes: of a zip file that is fetched.
     Raises UsageError if it is not there, RestoreError if a zip file is none or leads elsewhere.
     """
-    kind = urlsplit(where).scheme if "://" in where else ""
+    kind, is_address, rest = where.partition("://")
+    kind = kind.lower() if is_address else ""
     if kind == "file":
-        where, kind = unquote(urlsplit(where).path), ""
+        where, kind = unquote(rest), ""
     if kind not in ("", "http", "https"):
         raise UsageError(f"{where} cannot be fetched from: name a folder or an http(s) address")
     with (_from_address if kind else _from_path)(where.rstrip("/"), name, limit_bytes) as source:

@@ -157,9 +157,9 @@ class Measurement:
             model = self.models.get(task.scale)
             try:
                 restored = task.protocol.score(*what, model.restore) if model else None
+                self._done[task] = (task.protocol.baseline(*what), restored)
             except RestoreError as error:
                 raise RestoreError(f"{task.path}, {task.compression}: {error}") from error
-            self._done[task] = (task.protocol.baseline(*what), restored)
             self.step()
         return self._done[task]
 

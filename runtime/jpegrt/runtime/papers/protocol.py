@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jpegrt.runtime import metrics
+from jpegrt.runtime.errors import RestoreError
 from jpegrt.runtime.evaluation import Scores, encode
 from jpegrt.runtime.resize import enlarge, reduce
 
@@ -96,7 +97,7 @@ class Protocol:
         return f"SSIM in {window} windows"
 
     def baseline(self, original: Pixels, scale: int, compression: Compression) -> Scores:
-        """Of what the decoder gives, enlarged by bicubic interpolation."""
+        """Of what the decoder gives, enlarged by bicubic interpolation. Raises RestoreError."""
 
         def interpolate(source: bytes | Pixels) -> Pixels:
             return _rounded(enlarge(decode(source), scale))
@@ -108,7 +109,7 @@ class Protocol:
     ) -> Scores:
         """Of what `restore` makes of the file, or of pixels where `given` or no codec says so.
 
-        Raises RestoreError when it does.
+        Raises RestoreError when it does, or if too little of the image is left to be scored.
         """
         original = _cropped(original, scale)
         source = compression.encode(_reduced(_channels(original, self.compressed), scale))
@@ -120,6 +121,10 @@ class Protocol:
     def _compare(self, image: Pixels, original: Pixels, scale: int) -> Scores:
         if scale > 1:
             image, original = (a[scale:-scale, scale:-scale] for a in (image, original))
+        if min(original.shape[:2]) < metrics.SSIM_WINDOW_PX:
+            raise RestoreError(
+                f"too small to measure: {metrics.SSIM_WINDOW_PX} pixels a side have to be left"
+            )
         return Scores(
             metrics.psnr(image, original),
             metrics.ssim(image, original, window=_SSIM_WINDOWS[self.ssim]),
