@@ -51,13 +51,10 @@ class MeasuredTable:
     left_out: tuple[Row, ...]
 
     def describe_protocol(self) -> str:
-        """For reports."""
+        """For reports, but for SSIM, which few tables have."""
         rows = [row.row for row in self.rows]
         codecs = {c.codec for row in rows for c in row.compressions if c.codec}
-        described = self.protocol.describe({row.scale for row in rows}, codecs)
-        if "ssim" in self.table.metrics:
-            described += f"; {self.protocol.describe_ssim()}"
-        return described
+        return self.protocol.describe({row.scale for row in rows}, codecs)
 
 
 @dataclass(frozen=True)

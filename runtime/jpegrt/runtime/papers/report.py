@@ -50,10 +50,13 @@ def markdown(measured: MeasuredTable) -> str:
     """A table as Markdown, aligned so that a terminal shows it well too."""
     table = measured.table
     metrics = " / ".join(METRICS[metric] for metric in table.metrics)
+    protocol = measured.describe_protocol()
+    if "ssim" in table.metrics:
+        protocol += f"; {measured.protocol.describe_ssim()}"
     lines = [
         f"## {table.name}: {table.about}",
         "",
-        f"{metrics}, means over images. Here: {measured.describe_protocol()}.",
+        f"{metrics}, means over images. Here: {protocol}.",
     ]
     if table.note:
         lines.append(table.note)
@@ -174,7 +177,7 @@ def _table_to_json(measured: MeasuredTable) -> dict[str, Any]:
         "metrics": list(table.metrics),
         "baseline": table.baseline,
         "own": list(table.own),
-        "protocol": measured.describe_protocol(),
+        "protocol": f"{measured.describe_protocol()}; {measured.protocol.describe_ssim()}",
         "note": table.note,
         "rows": [_row_to_json(row, table.baseline) for row in measured.rows],
         "left_out": [_where(row) for row in measured.left_out],
