@@ -197,6 +197,8 @@ def test_models_that_are_too_large(shelf: Path, server: str, tmp_path: Path) -> 
     said = refusal(NAME, f"{server}/packed.zip", limit_bytes=1000)
     assert "more than 1,000 bytes: to allow it" in said
     assert size < 1 << 20
+    (shelf / NAME / MANIFEST).write_bytes(b" " * (17 << 20))
+    assert "manifest.json is none, it is too large" in refusal(NAME, shelf)
 
 
 def test_no_network() -> None:

@@ -334,7 +334,10 @@ def test_reports(sets: Path) -> None:
     assert cells["JSCNN's gain, dB"] == "+1.70"
     assert cells["SRCNN"] == "29.57 / 0.8408"
     assert lines[3][lines[0].index("model")] == "-"
-    assert "Not computed: LIVE1 x2 JPEG 40: its images are not there." in text
+    assert text.splitlines()[-1] == (
+        "Not computed, since their images are not there: "
+        "LIVE1 x2 JPEG 40, LIVE1 x3 JPEG 40, LIVE1 x4 JPEG 40."
+    )
 
     document = json.loads(json.dumps(to_json(subject, tables), allow_nan=False))
     assert document["models"] == {"2": {"model": "brighter", "precision": "fp32", "engine": "none"}}

@@ -19,8 +19,8 @@ _TIMEOUT_S = 30
 _CHUNK_BYTES = 1 << 20
 
 
-class TooLargeError(RestoreError):
-    """More bytes than the caller takes."""
+class TooLargeError(Exception):
+    """More bytes than the caller takes, who says what to do."""
 
 
 class Source(Protocol):
@@ -68,7 +68,8 @@ def open_source(where: str, name: str, limit_bytes: int) -> Iterator[Source]:
 
     A folder or its address is the bundle's own, or holds its folder or its zip file.
     limit_bytes: of a zip file that is fetched.
-    Raises UsageError if it is not there, RestoreError if a zip file is none or leads elsewhere.
+    Raises UsageError if it is not there, RestoreError if a zip file is none or leads elsewhere, or
+    TooLargeError.
     """
     kind, is_address, rest = where.partition("://")
     kind = kind.lower() if is_address else ""
@@ -76,12 +77,13 @@ def open_source(where: str, name: str, limit_bytes: int) -> Iterator[Source]:
         where, kind = unquote(rest), ""
     if kind not in ("", "http", "https"):
         raise UsageError(f"{where} cannot be fetched from: name a folder or an http(s) address")
-    with (_from_address if kind else _from_path)(where.rstrip("/"), name, limit_bytes) as source:
+    found = _from_address(where.rstrip("/"), name, limit_bytes) if kind else _from_path(where, name)
+    with found as source:
         yield source
 
 
 @contextmanager
-def _from_path(where: str, name: str, _limit_bytes: int) -> Iterator[Source]:
+def _from_path(where: str, name: str) -> Iterator[Source]:
     path = Path(where)
     folder = next((f for f in (path / name, path) if (f / MANIFEST).is_file()), None)
     archive = next((f for f in (path, path / f"{name}.zip") if f.is_file()), None)
@@ -172,6 +174,6 @@ def copy(source: IO[bytes], target: IO[bytes], limit_bytes: int) -> int:
     while chunk := source.read(min(_CHUNK_BYTES, limit_bytes + 1 - total)):
         total += len(chunk)
         if total > limit_bytes:
-            raise TooLargeError(f"more than {limit_bytes:,} bytes")
+            raise TooLargeError
         target.write(chunk)
     return total

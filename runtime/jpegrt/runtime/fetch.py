@@ -53,7 +53,8 @@ def fetch_bundle(
         raise RestoreError(f"{name} cannot be fetched from {where}: {error}") from error
     except TooLargeError as error:
         raise RestoreError(
-            f"{name} from {where} has {error}: to allow it, pass a larger --max-mib"
+            f"{name} from {where} has more than {limit_bytes:,} bytes: to allow it, pass a larger "
+            "--max-mib"
         ) from error
     return open_bundle(target)
 
@@ -83,9 +84,13 @@ def _move(fetched: Path, target: Path, replaced: Path) -> None:
 def _fetch(source: Source, name: str, folder: Path, limit_bytes: int) -> None:
     """Raises RestoreError, TooLargeError or OSError."""
     folder.mkdir()
-    _copy(source, MANIFEST, folder, min(limit_bytes, _MANIFEST_LIMIT_BYTES))
     try:
+        _copy(source, MANIFEST, folder, _MANIFEST_LIMIT_BYTES)
         bundle = open_bundle(folder)
+    except TooLargeError as error:
+        raise RestoreError(
+            f"{name} is not fetched: its {MANIFEST} is none, it is too large"
+        ) from error
     except UsageError as error:
         reason = str(error).replace(f"{folder}/", "")
         raise RestoreError(f"{name} is not fetched: {reason}") from error

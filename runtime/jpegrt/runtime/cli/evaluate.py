@@ -66,7 +66,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write a report as JSON")
     parser.add_argument("--overwrite", action="store_true", help="replace a report that exists")
     paper = parser.add_argument_group("tables of papers")
-    paper.add_argument("--paper", choices=PAPERS, help="the network whose paper it is")
+    paper.add_argument(
+        "--paper",
+        choices=PAPERS,
+        help="the network whose paper it is; its own models are measured where they are there, "
+        "unless --model names another, or none for the baselines alone",
+    )
     paper.add_argument(
         "--sets", nargs="+", metavar="SET", help="only rows of these (default: all that are there)"
     )

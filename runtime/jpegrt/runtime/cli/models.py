@@ -116,6 +116,7 @@ def _description(bundle: Bundle) -> str:
         ),
         f"  licence     {manifest.get('licence', 'not stated')}",
     ]
+    baseline = "the JPEG" if bundle.spec.enlargement == 1 else "bicubic interpolation"
     for row in manifest.get("quality", []):
         gains = "  ".join(
             f"{compression_name(q)} {db:.2f} ({db - jpeg:+.2f})"
@@ -123,5 +124,5 @@ def _description(bundle: Bundle) -> str:
                 row["qualities"], row["psnr_db"], row["jpeg_psnr_db"], strict=True
             )
         )
-        lines.append(f"  {row['set']:<11} PSNR in dB (gain over the JPEG): {gains}")
+        lines.append(f"  {row['set']:<11} PSNR in dB (gain over {baseline}): {gains}")
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from typing import Any
 
 from jpegrt.runtime.evaluation import Scores, encoder_versions
 from jpegrt.runtime.papers.measure import MeasuredRow, MeasuredTable, Model
-from jpegrt.runtime.papers.published import METRICS, Figures, Paper
+from jpegrt.runtime.papers.published import METRICS, Figures, Paper, Row
 
 _DIGITS = {"psnr_db": 2, "ssim": 4, "psnr_b_db": 2}
 _NOTHING = "-"
@@ -61,8 +61,9 @@ def markdown(measured: MeasuredTable) -> str:
     if table.note:
         lines.append(table.note)
     lines += ["", *_aligned(_cells(measured))]
-    for row in measured.left_out:
-        lines.append(f"\nNot computed: {_where(row)}: its images are not there.")
+    if measured.left_out:
+        rows = ", ".join(_where(row) for row in measured.left_out)
+        lines += ["", f"Not computed, since their images are not there: {rows}."]
     return "\n".join(lines)
 
 
@@ -116,7 +117,7 @@ def difference_db(row: MeasuredRow, baseline: str | None) -> float | None:
     return row.baseline.psnr_db - paper["psnr_db"] if paper else None
 
 
-def _where(row: Any) -> str:
+def _where(row: Row) -> str:
     parts = [row.set, row.image, f"x{row.scale}" if row.scale > 1 else None]
     if row.compression != "none":
         parts.append(row.compression)
@@ -138,6 +139,7 @@ def _signed(value: float | None) -> str:
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+    # Markdown needs none of the blanks: they are for people who read it as text.
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
     lines = [
         f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
