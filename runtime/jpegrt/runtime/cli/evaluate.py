@@ -5,7 +5,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from jpegrt.runtime.cli.evaluate_paper import PAPERS, run_paper
+from jpegrt.runtime.cli.evaluate_paper import run_paper
 from jpegrt.runtime.cli.model_choice import DEFAULT_MODEL
 from jpegrt.runtime.cli.options import add_model_options, positive, within
 from jpegrt.runtime.cli.stdout import show
@@ -21,6 +21,7 @@ from jpegrt.runtime.evaluation import (
     find_originals,
 )
 from jpegrt.runtime.output import check_writable, write_json
+from jpegrt.runtime.papers import PAPERS
 from jpegrt.runtime.session import Session
 
 _HEADER = (

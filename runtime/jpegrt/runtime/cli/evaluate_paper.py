@@ -7,14 +7,12 @@ from jpegrt.runtime.cli.progress import Progress
 from jpegrt.runtime.cli.stdout import show
 from jpegrt.runtime.errors import UsageError
 from jpegrt.runtime.output import write_json, written_whole
-from jpegrt.runtime.papers import PAPERS, load_paper
+from jpegrt.runtime.papers import load_paper
 from jpegrt.runtime.papers.measure import Measurement, Plan
 from jpegrt.runtime.papers.published import Paper
 from jpegrt.runtime.papers.report import Subject, closing, heading, markdown, to_json
 from jpegrt.runtime.papers.sets import find_sets
 from jpegrt.runtime.session import Session
-
-__all__ = ["PAPERS", "run_paper"]
 
 
 def run_paper(arguments: argparse.Namespace) -> int:
