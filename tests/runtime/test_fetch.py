@@ -22,6 +22,11 @@ from jpegrt.runtime.session import Session
 NAME = "small-luma-x2"
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
 @pytest.fixture
 def shelf(tmp_path: Path) -> Path:
     """A folder that holds the model's folder."""
