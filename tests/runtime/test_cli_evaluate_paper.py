@@ -9,7 +9,7 @@ from tests.kernels.images import synthetic
 from tests.runtime.command_line import CommandLine
 from tests.runtime.pixel_bundles import write_pixel_bundle
 
-from jpegrt.runtime.papers import PAPERS
+from jpegrt.runtime.papers import PAPERS, load_paper
 from jpegrt.runtime.papers.protocol import Compression, Protocol
 from jpegrt.runtime.session import Session
 
@@ -98,9 +98,14 @@ def test_models_that_are_not_there_are_named(jpegrt: CommandLine, sets: Path) ->
     assert outcome.code == 0
     assert "x4: the baseline alone. There is no model cjpgsr-x4" in outcome.out
     assert "jpegrt models --fetch cjpgsr-x4 --from WHERE" in outcome.out
-    trained = jpegrt("evaluate", "--paper", "jscnn", "--images", sets, "--sets", "classic5")
-    assert "jpegrt train jscnn-best" in trained.out
-    assert "jpegrt export jscnn-best --data IMAGES -o jscnn-x1 --scale 1" in trained.out
+    export = "jpegrt export cjpgsr-best --data IMAGES -o cjpgsr-x4 --scale 4;"
+    assert f"train one with the recipe cjpgsr-best and export it with {export}" in outcome.out
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_recipes_that_are_named_exist(paper: str) -> None:
+    recipes = Path(__file__).parents[2] / "training/jpegrt/training/recipes"
+    assert (recipes / f"{load_paper(paper).recipe}.toml").exists()
 
 
 def test_a_paper_s_own_model_is_the_default(

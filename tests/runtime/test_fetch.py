@@ -77,18 +77,24 @@ def check(folder: Path, shelf: Path) -> None:
     assert Session(NAME, engine="onnxruntime", threads=1).enlargement == 2
 
 
-@pytest.mark.parametrize("where", ["{}", "{}/", "{}/" + NAME, "file://{}", "file://{}/" + NAME])
-def test_from_folders(shelf: Path, where: str) -> None:
-    check(fetch_bundle(NAME, where.format(shelf)).folder, shelf)
+@pytest.mark.parametrize("as_address", [False, True])
+@pytest.mark.parametrize("where", ["{}", "{}/", "{}/" + NAME])
+def test_from_folders(shelf: Path, where: str, as_address: bool) -> None:
+    place = shelf.as_uri() if as_address else str(shelf)
+    check(fetch_bundle(NAME, where.format(place)).folder, shelf)
 
 
 @pytest.mark.parametrize("top", ["", f"{NAME}/"])
-@pytest.mark.parametrize("where", ["{}", "{}/" + NAME + ".zip", "file://{}/" + NAME + ".zip"])
-def test_from_zip_files(shelf: Path, tmp_path: Path, where: str, top: str) -> None:
+@pytest.mark.parametrize("as_address", [False, True])
+@pytest.mark.parametrize("where", ["{}", "{}/" + NAME + ".zip"])
+def test_from_zip_files(
+    shelf: Path, tmp_path: Path, where: str, as_address: bool, top: str
+) -> None:
     zips = tmp_path / "zips"
     zips.mkdir()
     pack(shelf, zips / f"{NAME}.zip", top)
-    check(fetch_bundle(NAME, where.format(zips)).folder, shelf)
+    place = zips.as_uri() if as_address else str(zips)
+    check(fetch_bundle(NAME, where.format(place)).folder, shelf)
 
 
 @pytest.mark.parametrize("where", ["{}", "{}/", "{}/" + NAME])
@@ -159,7 +165,9 @@ def test_a_manifest_that_is_none(shelf: Path) -> None:
     assert "cannot be read" in refusal(NAME, shelf)
 
 
-@pytest.mark.parametrize("file", ["../escaped", "/tmp/escaped", "a/b", MANIFEST, "..", "a\\b"])
+@pytest.mark.parametrize(
+    "file", ["../escaped", "/tmp/escaped", "a/b", MANIFEST, "..", "a\\b", "c:x", ".x", "a\0b"]
+)
 def test_manifests_that_list_files_elsewhere(shelf: Path, tmp_path: Path, file: str) -> None:
     manifest = json.loads((shelf / NAME / MANIFEST).read_text())
     change(shelf, files=manifest["files"] | {file: {"sha256": "0" * 64}})

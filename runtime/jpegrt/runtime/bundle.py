@@ -170,7 +170,7 @@ def _check(manifest: dict[str, Any]) -> None:
     _require(isinstance(graphs, list) and bool(graphs), "graphs is no list of graphs")
     for graph in graphs:
         _require(isinstance(graph, dict) and set(graph) == _GRAPH_KEYS, "a graph's keys are wrong")
-        _require(is_plain_name(graph["name"]), "a graph has no name")
+        _require(_is_plain_name(graph["name"]), "a graph has no name")
         _require(
             _is_integer(graph["components"]) and graph["components"] in (1, 3),
             f"graph {graph['name']} has neither 1 nor 3 components",
@@ -192,7 +192,7 @@ def _check(manifest: dict[str, Any]) -> None:
         files = files if isinstance(files, dict) else {}
         _require(names <= set(files), f"precision {precision} lacks the file of a graph")
         for file in files.values():
-            _require(is_plain_name(file), f"precision {precision} has a file without a plain name")
+            _require(_is_plain_name(file), f"precision {precision} has a file without a plain name")
             facts = listed.get(file)
             _require(
                 isinstance(facts, dict) and isinstance(facts.get("sha256"), str),
@@ -244,6 +244,6 @@ def _is_integer(value: object) -> bool:
     return type(value) is int  # which True is not
 
 
-def is_plain_name(value: object) -> bool:
+def _is_plain_name(value: object) -> bool:
     """Of a file in the bundle's own folder, whatever the system."""
     return isinstance(value, str) and re.fullmatch(r"\w[\w.-]*", value) is not None

@@ -151,6 +151,12 @@ def _leads_out(member: str) -> bool:
     )
 
 
+def is_own_name(file: str) -> bool:
+    """Whether it is that of a visible file in the folder itself, on any system."""
+    own = PureWindowsPath(file).name == file and not file.startswith(".")
+    return own and bool(file) and file.isprintable()
+
+
 def _request(address: str) -> IO[bytes]:
     """Raises FileNotFoundError, or RestoreError if nobody answers or it is refused."""
     try:

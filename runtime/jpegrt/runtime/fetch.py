@@ -9,11 +9,10 @@ from jpegrt.runtime.bundle import (
     MANIFEST,
     Bundle,
     fetched_bundles,
-    is_plain_name,
     open_bundle,
     shipped_bundles,
 )
-from jpegrt.runtime.bundle_sources import Source, TooLargeError, copy, open_source
+from jpegrt.runtime.bundle_sources import Source, TooLargeError, copy, is_own_name, open_source
 from jpegrt.runtime.errors import RestoreError, UsageError
 
 LIMIT_BYTES = 1 << 30
@@ -38,7 +37,7 @@ def fetch_bundle(
     """
     folder = folder or fetched_bundles()
     target = folder / name
-    if not is_plain_name(name):
+    if not is_own_name(name):
         raise UsageError(f"{name} is no model's name: name the model itself, without a folder")
     if (shipped_bundles() / name / MANIFEST).exists():
         raise UsageError(f"model {name} comes with jpegrt: there is nothing to fetch")
@@ -99,7 +98,7 @@ def _fetch(source: Source, name: str, folder: Path, limit_bytes: int) -> None:
     left = limit_bytes
     for file, facts in bundle.manifest["files"].items():
         expected = facts.get("sha256") if isinstance(facts, dict) else None
-        if not is_plain_name(file) or file == MANIFEST or not isinstance(expected, str):
+        if not is_own_name(file) or file == MANIFEST or not isinstance(expected, str):
             raise RestoreError(
                 f"{name} is not fetched: its manifest lists {file}, which is no plain file name "
                 "with a SHA-256"

@@ -87,10 +87,9 @@ def _open(name: str, arguments: argparse.Namespace) -> Session:
 
 def _how_to_get(paper: Paper, name: str, scale: int) -> str:
     """What to do about a bundle that is not there."""
-    get = f"jpegrt models --fetch {name} --from WHERE, if someone has one"
-    if paper.recipe:
-        get += (
-            f"; or train one with jpegrt train {paper.recipe} --data IMAGES and jpegrt export "
-            f"{paper.recipe} --data IMAGES -o {name} --scale {scale}"
-        )
-    return f"There is no model {name}: get it with {get}; or name another with --model."
+    chosen = f" --scale {scale}" if scale > 1 else ""
+    return (
+        f"There is no model {name}: fetch it with jpegrt models --fetch {name} --from WHERE; or "
+        f"train one with the recipe {paper.recipe} and export it with jpegrt export "
+        f"{paper.recipe} --data IMAGES -o {name}{chosen}; or name another with --model."
+    )

@@ -76,14 +76,14 @@ class Paper:
     """A paper.
 
     models: names of bundles of its network, {scale} standing for how often they enlarge; the first
-        that is there is measured. recipe: what trains one, or None if there is no recipe yet.
+        that is there is measured. recipe: what trains the first.
     """
 
     name: str
     title: str
     authors: str
     models: tuple[str, ...]
-    recipe: str | None
+    recipe: str
     tables: tuple[Table, ...]
     left_out: tuple[LeftOut, ...]
 
@@ -99,7 +99,7 @@ def load_paper(name: str) -> Paper:
         content["title"],
         content["authors"],
         tuple(content["models"]),
-        content.get("recipe"),
+        content["recipe"],
         tuple(_table(table) for table in content["tables"]),
         tuple(LeftOut(**left_out) for left_out in content["left_out"]),
     )
