@@ -18,14 +18,15 @@ Where the paper is silent or leaves a choice:
   of [0, 1] non-negative: the bias of F4 begins as the level shift, 128 / 255, and the output is
   centred again.
 - Its "ReLU applied to F5" ends, by its own description, the decoding segment: that is F4.
-- It names no activation within the residual blocks, which would then be linear. Here a ReLU
-  follows their two hidden layers; `hidden_relu = false` leaves them out.
+- It names no activation within the residual blocks, which would then be linear. Here a leaky ReLU
+  follows their two hidden layers (most of a plain one's channels died in the first minutes of
+  training); `hidden_relu = false` leaves them out.
+- The blocks work on centred samples: what stays of their mean, the 11x11 filters have to learn away.
 - It does not say how weights begin. Here the decoding segment begins as the inverse DCT and every
   residual block as the identity: a new network is a plain decoder. That start is narrow: Adam
   should begin with steps of 1e-4, ten times that leaves it. `random_decoder = true` draws the
   decoding segment at random, which takes 1e-3.
-- The 11x11 filters begin without a mean, and larger: their inputs are samples of [0, 1], whose
-  details are what they have to tell apart. In as many steps it gains a quarter more.
+- The 11x11 filters begin as a sliding cosine transform (`wave_filters`), not at random.
 """
 
 import math
@@ -42,8 +43,11 @@ LEVEL_SHIFT = 128 / 255
 # The rest of a block's reach after collapsing: 8 + 2 * 3 samples.
 COLLAPSED_PX = 14
 
-# About the range of samples over that of their details.
-DETAIL_GAIN = 8.0
+NEGATIVE_SLOPE = 0.1  # of the leaky ReLUs
+
+# Of the first layer of a residual block.
+WIDE_PX = 11
+WIDE_FILTERS = 64
 
 
 class Features(NamedTuple):
@@ -134,24 +138,34 @@ class DecodingSegment(nn.Module):
         return layer
 
 
+def wave_filters() -> Tensor:
+    """(64, 1, 11, 11): the 32 slowest two-dimensional cosines but the constant, and their negatives.
+
+    Of norm 1. Behind a ReLU, a pair is all of a sliding transform's coefficient, which the next
+    layer can shrink.
+    """
+    frequency = torch.arange(WIDE_PX, dtype=torch.float64)
+    waves = torch.cos((2 * torch.arange(WIDE_PX) + 1) * frequency[:, None] * math.pi / 22)
+    waves /= waves.norm(dim=1, keepdim=True)
+    order = (frequency[:, None] ** 2 + frequency**2).flatten().argsort(stable=True)
+    slowest = order[1 : 1 + WIDE_FILTERS // 2]
+    filters = torch.einsum("vy,ux->vuyx", waves, waves).flatten(0, 1)[slowest]
+    return torch.cat((filters, -filters))[:, None].float()
+
+
 class DetailBlock(nn.Module):
-    """x + conv1x1(relu(conv7x7(relu(conv11x11(x))))) (eq. 7); the identity when new."""
+    """x + conv1x1(leaky(conv7x7(leaky(conv11x11(x))))) (eq. 7); the identity when new."""
 
     def __init__(self, hidden_relu: bool) -> None:
         super().__init__()
-        self.wide = nn.Conv2d(1, 64, 11, padding=5)
-        self.narrow = nn.Conv2d(64, 16, 7, padding=3)
+        self.wide = nn.Conv2d(1, WIDE_FILTERS, WIDE_PX, padding=5)
+        self.narrow = nn.Conv2d(WIDE_FILTERS, 16, 7, padding=3)
         self.project = nn.Conv2d(16, 1, 1)
-        self.activation = nn.ReLU() if hidden_relu else nn.Identity()
+        self.activation = nn.LeakyReLU(NEGATIVE_SLOPE) if hidden_relu else nn.Identity()
         nn.init.zeros_(self.project.weight)
         nn.init.zeros_(self.project.bias)  # type: ignore[arg-type]
-        self._begin_with_details()
-
-    @torch.no_grad()
-    def _begin_with_details(self) -> None:
-        filters = self.wide.weight
-        filters -= filters.mean((2, 3), keepdim=True)
-        filters *= DETAIL_GAIN
+        self.wide.weight.data.copy_(wave_filters())
+        nn.init.zeros_(self.wide.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         hidden: Tensor = self.activation(self.narrow(self.activation(self.wide(x))))
@@ -187,6 +201,7 @@ class HRCNN(nn.Module):
 
     def forward_features(self, spectrum: Tensor) -> Features:
         """Restored samples, and what the segments before made of them."""
-        snapshots, decoded = self.decoding(spectrum)
-        restored = F.relu(self.detail(decoded))  # eq. 8
-        return Features(snapshots, decoded - LEVEL_SHIFT, restored - LEVEL_SHIFT)
+        snapshots, samples = self.decoding(spectrum)
+        decoded = samples - LEVEL_SHIFT
+        restored = F.relu(self.detail(decoded) + LEVEL_SHIFT)  # eq. 8
+        return Features(snapshots, decoded, restored - LEVEL_SHIFT)
