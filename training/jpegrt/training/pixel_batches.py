@@ -10,9 +10,11 @@ from PIL import Image
 from torch import Tensor
 
 from jpegrt.runtime.resize import enlarge
+from jpegrt.training import tensor_pixels
 from jpegrt.training.images import PatchSource
 from jpegrt.training.pixel_degradation import LowResolution, PixelDegradation, degrade
-from jpegrt.training.seeded_batches import SeededBatches
+from jpegrt.training.seeded_batches import CutBatches
+from jpegrt.training.tensor_jpeg import ycbcr_from_rgb
 
 PIXEL_SCALE = 1 / 255
 
@@ -32,7 +34,18 @@ class PixelBatch:
     high: Tensor
 
 
-class PixelBatches(SeededBatches[PixelBatch]):
+@dataclass
+class CutPixels:
+    """What a batch is made of: RGB patches, uint8 (N, S, S, 3), and of each the scale, the sampling
+    and the quality factor, None for no compression."""
+
+    patches: Tensor
+    scales: tuple[int, ...]
+    samplings: tuple[str, ...]
+    qualities: tuple[int | None, ...]
+
+
+class PixelBatches(CutBatches[CutPixels, PixelBatch]):
     """Batches drawn from `source`, of patches of `patch_px` of the original.
 
     components: 1 for luma, 3 for RGB. enlarged: the network takes images enlarged to their
@@ -60,19 +73,68 @@ class PixelBatches(SeededBatches[PixelBatch]):
         self._patch_px = patch_px
         self._batch = batch
 
-    def draw(self, rng: np.random.Generator) -> PixelBatch:
+    def cut(self, rng: np.random.Generator) -> CutPixels:
         common_scale = int(rng.choice(self._degradation.scales))
-        pairs = []
+        patches, scales, samplings, qualities = [], [], [], []
         for _ in range(self._batch):
             scale = int(rng.choice(self._degradation.scales)) if self._enlarged else common_scale
+            patches.append(self._source.draw(rng))
+            scales.append(scale)
+            samplings.append(str(rng.choice(self._degradation.samplings)))
+            qualities.append(self._degradation.draw_quality(scale, rng))
+        return CutPixels(
+            torch.from_numpy(np.stack(patches)), tuple(scales), tuple(samplings), tuple(qualities)
+        )
+
+    def degrade(self, cut: CutPixels) -> PixelBatch:
+        pairs = []
+        for rgb, scale, sampling, quality in zip(
+            cut.patches.numpy(), cut.scales, cut.samplings, cut.qualities, strict=True
+        ):
             side = source_px(self._patch_px, (scale,))
-            patch = components_of(self._source.draw(rng), self._components)[:side, :side]
-            sampling = str(rng.choice(self._degradation.samplings))
-            quality = self._degradation.draw_quality(scale, rng)
+            patch = components_of(rgb, self._components)[:side, :side]
             pairs.append(
                 pair_of(patch, scale, quality, sampling, self._enlarged).cut(self._patch_px)
             )
         return collate(pairs)
+
+    def degrade_on_device(self, cut: CutPixels) -> PixelBatch:
+        """Patches of one scale and sampling together; order is kept."""
+        groups: dict[tuple[int, str], list[int]] = {}
+        for n, kind in enumerate(zip(cut.scales, cut.samplings, strict=True)):
+            groups.setdefault(kind, []).append(n)
+        batches = [
+            self._degrade_alike(
+                cut.patches[chosen], scale, [cut.qualities[n] for n in chosen], name
+            )
+            for (scale, name), chosen in groups.items()
+        ]
+        order = [n for chosen in groups.values() for n in chosen]
+        return _joined(batches, sorted(range(len(order)), key=order.__getitem__))
+
+    def _degrade_alike(
+        self, patches: Tensor, scale: int, qualities: Sequence[int | None], sampling: str
+    ) -> PixelBatch:
+        side = source_px(self._patch_px, (scale,))
+        high = patches[:, :side, :side].permute(0, 3, 1, 2)
+        if self._components == 1:
+            high = ycbcr_from_rgb(high)[:, :1]
+        clean, compressed = tensor_pixels.degrade(high, scale, qualities, sampling)
+        if not self._enlarged:
+            return PixelBatch(centred(compressed), centred(clean), centred(high))
+        px = self._patch_px
+        image = tensor_pixels.enlarged(compressed, scale)[..., :px, :px]
+        return PixelBatch(centred(image), None, centred(high[..., :px, :px]))
+
+
+def _joined(batches: Sequence[PixelBatch], order: list[int]) -> PixelBatch:
+    """The patches of several batches, in that order of theirs."""
+    lows = [batch.low for batch in batches if batch.low is not None]
+    return PixelBatch(
+        torch.cat([batch.image for batch in batches])[order],
+        torch.cat(lows)[order] if lows else None,
+        torch.cat([batch.high for batch in batches])[order],
+    )
 
 
 def source_px(patch_px: int, scales: Sequence[int]) -> int:
@@ -123,5 +185,9 @@ def collate(pairs: Sequence[Pair]) -> PixelBatch:
 def tensor_of(images: Sequence[NDArray[np.uint8] | NDArray[np.float64]]) -> Tensor:
     """Levels, (H, W) or (H, W, 3) each, into centred samples, (N, C, H, W)."""
     stacked = np.stack([np.atleast_3d(image) for image in images]).transpose(0, 3, 1, 2)
-    samples = (stacked.astype(np.float32) - 128) * np.float32(PIXEL_SCALE)
-    return torch.from_numpy(np.ascontiguousarray(samples))
+    return centred(torch.from_numpy(np.ascontiguousarray(stacked)))
+
+
+def centred(levels: Tensor) -> Tensor:
+    """Centred samples / 255, float32."""
+    return (levels.float() - 128) * PIXEL_SCALE
