@@ -1,15 +1,18 @@
 """The training loop: resumable, seeded, one recipe."""
 
 import copy
+import math
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -20,7 +23,9 @@ from jpegrt.training.devices import in_bfloat16, on_device
 from jpegrt.training.images import find_images
 from jpegrt.training.networks import build_network
 from jpegrt.training.optimizer import clip_gradients, create_optimizer
+from jpegrt.training.processes import Processes
 from jpegrt.training.recipe import Recipe
+from jpegrt.training.seeded_batches import CutBatches, SeededBatches
 from jpegrt.training.tasks import create_task
 from jpegrt.training.weights import find_weights, load_grown, save_weights
 
@@ -29,7 +34,10 @@ LOG_STEPS = 50
 
 
 class Training:
-    """One run: its state, its checkpoint file and its logs, all under runs/<recipe>/."""
+    """One run: its state, its checkpoint file and its logs, all under runs/<recipe>/.
+
+    In each of several processes (`processes`) there is one; the first one's writes.
+    """
 
     def __init__(
         self,
@@ -41,16 +49,25 @@ class Training:
         steps: int | None = None,
         device: str = "cpu",
         workers: int = 1,
+        degrade_on: str | None = None,
+        wall_clock: bool = False,
     ) -> None:
         """steps: ends the run after so many steps, which the schedule then fills, whatever the
         recipe says.
         device: what the network is trained on; a run may go on on another.
         workers: processes that make batches. How many does not change the batches.
+        degrade_on: where patches are degraded, "cpu" by libjpeg in the workers, or "device", which
+        gives the same batches; by default on the device if that is a GPU.
+        wall_clock: whether minutes are those that pass, not those of the steps alone.
 
         Raises FileNotFoundError, ValueError, UsageError; nothing is written then.
         """
+        self._processes = Processes(device)
+        self._device = self._processes.device
+        share = self._processes.share(recipe.schedule.batch)
+        recipe = replace(recipe, schedule=replace(recipe.schedule, batch=share))
         self._recipe, self._steps = recipe, steps or recipe.schedule.steps
-        self._device = torch.device(device)
+        self._wall_clock = wall_clock
         self._folder = runs / recipe.name
         self._checkpoint = self._folder / "checkpoint.pt"
         if self._checkpoint.exists() and not resume:
@@ -69,23 +86,33 @@ class Training:
         self.network.requires_grad_(False)
         trained.requires_grad_(True)
         self._parameters = list(trained.parameters())
+        self._statistics = _statistics(trained)
         self.average = WeightAverage(self.network, schedule.ema)
         self._optimizer = create_optimizer(trained, schedule)
-        self.step, self._seconds = 0, 0.0
+        self.step, self._seconds, self._best = 0, 0.0, -math.inf
+        self.gains: dict[str, float] = {}
         if self._checkpoint.exists():
             self._restore_checkpoint()
 
         files = find_images(data, recipe.data.sets, recipe.data.validation_every)
-        self._validation = self._task.validation(files.validation)
         batches = self._task.batches(files.training, self.step)
+        batches.rank = self._processes.rank
+        self._degrader = _device_degrader(batches, degrade_on, self._device)
         self._loader: DataLoader[Any] = DataLoader(
             batches,
             batch_size=None,
             num_workers=workers,
             prefetch_factor=8,
         )
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._log = SummaryWriter(str(self._folder), purge_step=self.step)
+        if self.first:
+            self._validation = self._task.validation(files.validation)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._log = SummaryWriter(str(self._folder), purge_step=self.step)
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self._processes.first
 
     @property
     def progress(self) -> float:
@@ -101,23 +128,36 @@ class Training:
         """
         with _stop_signals() as stopped:
             self._train(stopped)
-        self._save_checkpoint()
-        tqdm.write(self._validate())
-        self._log.close()
-        return self._weights_file
+        if self.first:
+            self._save_checkpoint()
+            tqdm.write(self._validate())
+            self._save_checkpoint()  # now with how good the best weights are
+            self._log.close()
+        self._processes.wait()
+        return self.weights_file
 
     def _train(self, stopped: list[int]) -> None:
         last_saved = last_validated = self._seconds
-        with tqdm(desc=self._recipe.name, unit="step", initial=self.step) as bar:
+        stops = False
+        started = time.monotonic()
+        with tqdm(
+            desc=self._recipe.name, unit="step", initial=self.step, disable=not self.first
+        ) as bar:
             for batch in self._loader:
-                if self.progress >= 1 or stopped:
+                if self.progress >= 1 or stops:
                     break
-                started = time.monotonic()
-                loss = self._train_on(on_device(batch, self._device))
+                if not self._wall_clock:
+                    started = time.monotonic()
+                loss = self._train_on(self._ready(batch))
                 if self._device.type == "cuda":
                     torch.cuda.synchronize(self._device)  # or the time would be that of enqueuing
-                self._seconds += time.monotonic() - started
+                now = time.monotonic()
+                # All must do the same: how far the run is, and so the learning rate, is of seconds.
+                seconds, stops = self._processes.agree(now - started, bool(stopped))
+                self._seconds, started = self._seconds + seconds, now
                 bar.update()
+                if not self.first:
+                    continue
                 if self.step % LOG_STEPS == 0:
                     bar.set_postfix_str(f"{self.progress:.1%} done, loss {loss.item():.4f}")
                 if self._seconds - last_saved > CHECKPOINT_SECONDS:
@@ -127,9 +167,20 @@ class Training:
                     tqdm.write(self._validate())
                     last_validated = self._seconds
 
+    def _ready(self, batch: Any) -> Any:
+        """On the device, and degraded."""
+        batch = on_device(batch, self._device)
+        return self._degrader.degrade_on_device(batch) if self._degrader else batch
+
     @property
-    def _weights_file(self) -> Path:
+    def weights_file(self) -> Path:
+        """The averaged weights, as of the last checkpoint."""
         return self._folder / f"{self._recipe.name}.safetensors"
+
+    @property
+    def best_weights_file(self) -> Path:
+        """The averaged weights that gained most on the held-out images, on average."""
+        return self._folder / f"{self._recipe.name}.best.safetensors"
 
     def _train_on(self, batch: Any) -> Tensor:
         schedule = self._recipe.schedule
@@ -139,11 +190,13 @@ class Training:
         loss = torch.stack(list(losses.values())).sum()
         self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self._processes.average_gradients(self._parameters)
+        self._processes.average(self._statistics)
         clip_gradients(self._parameters, schedule, rate)
         self._optimizer.step(rate)
         self.average.update(self.network, self.step)
         self.step += 1
-        if self.step % LOG_STEPS == 0:
+        if self.step % LOG_STEPS == 0 and self.first:
             self._log_losses(losses, loss)
         return loss.detach()
 
@@ -156,6 +209,10 @@ class Training:
     def _validate(self) -> str:
         part = self._recipe.schedule.part
         gains = self._validation.gains(copy.deepcopy(self.average.network).cpu())
+        self.gains = gains
+        if (mean := sum(gains.values()) / len(gains)) > self._best:
+            self._best = mean
+            save_weights(self.average.network, self.best_weights_file)
         for name, gain in gains.items():
             self._log.add_scalar(f"{part} gain, dB/{name}", gain, self.step)
         listed = "  ".join(f"{name} {gain:+.3f}" for name, gain in gains.items())
@@ -169,11 +226,12 @@ class Training:
             "optimizer": self._optimizer.state_dict(),
             "step": self.step,
             "seconds": self._seconds,
+            "best": self._best,
         }
         temporary = self._checkpoint.with_suffix(".part")
         torch.save(state, temporary)
         temporary.replace(self._checkpoint)
-        save_weights(self.average.network, self._weights_file)
+        save_weights(self.average.network, self.weights_file)
 
     def _restore_checkpoint(self) -> None:
         try:
@@ -182,11 +240,33 @@ class Training:
             self.average.network.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
             self.step, self._seconds = state["step"], state["seconds"]
+            self._best = state.get("best", self._best)  # which runs of the past did not note
         except Exception as error:  # what torch raises of broken files shares no base class
             raise UsageError(
                 f"{self._checkpoint} is damaged, or of another network than recipe "
                 f"{self._recipe.name} has: delete it, or choose another --runs"
             ) from error
+
+
+def _statistics(network: nn.Module) -> list[Tensor]:
+    """What batch norms keep of the batches that they have seen."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    kept = [statistic for norm in norms for statistic in (norm.running_mean, norm.running_var)]
+    return [statistic for statistic in kept if statistic is not None]
+
+
+def _device_degrader(
+    batches: SeededBatches[Any], degrade_on: str | None, device: torch.device
+) -> CutBatches[Any, Any] | None:
+    """`batches`, told to draw cuts, if it is the device that degrades them."""
+    if degrade_on == "cpu" or (degrade_on is None and device.type != "cuda"):
+        return None
+    if isinstance(batches, CutBatches):
+        batches.only_cuts = True
+        return batches
+    if degrade_on == "device":
+        raise UsageError("this recipe's patches are degraded by libjpeg alone: --degrade-on cpu")
+    return None
 
 
 @contextmanager
