@@ -36,7 +36,7 @@ State = dict[str, Any]
 def main(recipe: Path, data: Path, runs: Path, stop_after: int) -> None:
     """What every process of torchrun's does. Of two, the second one is stopped."""
     torch.set_num_threads(1)
-    loop.in_bfloat16 = in_float32
+    setattr(loop, "in_bfloat16", in_float32)  # noqa: B010
     training = Training(load_recipe(recipe), data, runs, resume=True, steps=STEPS)
     step = training._train_on
 

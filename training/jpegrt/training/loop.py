@@ -69,10 +69,10 @@ class Training:
         self._recipe, self._steps = recipe, steps or recipe.schedule.steps
         self._wall_clock = wall_clock
         self._folder = runs / recipe.name
-        self._checkpoint = self._folder / "checkpoint.pt"
-        if self._checkpoint.exists() and not resume:
+        self.checkpoint_file = self._folder / "checkpoint.pt"
+        if self.checkpoint_file.exists() and not resume:
             raise UsageError(
-                f"{self._checkpoint} exists: pass --resume to go on, or choose another --runs"
+                f"{self.checkpoint_file} exists: pass --resume to go on, or choose another --runs"
             )
         schedule = recipe.schedule
         torch.manual_seed(schedule.seed)
@@ -91,7 +91,7 @@ class Training:
         self._optimizer = create_optimizer(trained, schedule)
         self.step, self._seconds, self._best = 0, 0.0, -math.inf
         self.gains: dict[str, float] = {}
-        if self._checkpoint.exists():
+        if self.checkpoint_file.exists():
             self._restore_checkpoint()
 
         files = find_images(data, recipe.data.sets, recipe.data.validation_every)
@@ -115,6 +115,11 @@ class Training:
         return self._processes.first
 
     @property
+    def minutes(self) -> float:
+        """That the run has had."""
+        return self._seconds / 60
+
+    @property
     def progress(self) -> float:
         """0 to 1."""
         if self._steps:
@@ -130,7 +135,7 @@ class Training:
             self._train(stopped)
         if self.first:
             self._save_checkpoint()
-            tqdm.write(self._validate())
+            tqdm.write(self._validate(scheduled=False))
             self._save_checkpoint()  # now with how good the best weights are
             self._log.close()
         self._processes.wait()
@@ -164,7 +169,7 @@ class Training:
                     self._save_checkpoint()
                     last_saved = self._seconds
                 if self._seconds - last_validated > 60 * self._recipe.schedule.validate_minutes:
-                    tqdm.write(self._validate())
+                    tqdm.write(self._validate(scheduled=True))
                     last_validated = self._seconds
 
     def _ready(self, batch: Any) -> Any:
@@ -206,18 +211,19 @@ class Training:
             for name, term in terms.items():
                 self._log.add_scalar(f"loss terms/{name}", term.item(), self.step)
 
-    def _validate(self) -> str:
+    def _validate(self, *, scheduled: bool) -> str:
         part = self._recipe.schedule.part
         gains = self._validation.gains(copy.deepcopy(self.average.network).cpu())
         self.gains = gains
-        if (mean := sum(gains.values()) / len(gains)) > self._best:
+        mean = sum(gains.values()) / len(gains)
+        # What is measured only because a run was stopped must not change it.
+        if mean > self._best and (scheduled or self.progress >= 1):
             self._best = mean
             save_weights(self.average.network, self.best_weights_file)
         for name, gain in gains.items():
             self._log.add_scalar(f"{part} gain, dB/{name}", gain, self.step)
         listed = "  ".join(f"{name} {gain:+.3f}" for name, gain in gains.items())
-        minutes = self._seconds / 60
-        return f"step {self.step}, {minutes:.0f} min, {part} dB over the input: {listed}"
+        return f"step {self.step}, {self.minutes:.0f} min, {part} dB over the input: {listed}"
 
     def _save_checkpoint(self) -> None:
         state: dict[str, Any] = {
@@ -228,14 +234,14 @@ class Training:
             "seconds": self._seconds,
             "best": self._best,
         }
-        temporary = self._checkpoint.with_suffix(".part")
+        temporary = self.checkpoint_file.with_suffix(".part")
         torch.save(state, temporary)
-        temporary.replace(self._checkpoint)
+        temporary.replace(self.checkpoint_file)
         save_weights(self.average.network, self.weights_file)
 
     def _restore_checkpoint(self) -> None:
         try:
-            state = torch.load(self._checkpoint, map_location=self._device, weights_only=True)
+            state = torch.load(self.checkpoint_file, map_location=self._device, weights_only=True)
             self.network.load_state_dict(state["network"])
             self.average.network.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
@@ -243,7 +249,7 @@ class Training:
             self._best = state.get("best", self._best)  # which runs of the past did not note
         except Exception as error:  # what torch raises of broken files shares no base class
             raise UsageError(
-                f"{self._checkpoint} is damaged, or of another network than recipe "
+                f"{self.checkpoint_file} is damaged, or of another network than recipe "
                 f"{self._recipe.name} has: delete it, or choose another --runs"
             ) from error
 
