@@ -33,14 +33,15 @@ PART_BYTES = 14 << 20
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a recipe. allotted and minutes: what it was to have, and has had; gains: on
-    held-out images, dB; failure: why it has not been trained."""
+    """What came of a recipe. allotted and minutes: what it was to have, and has had; stopped:
+    by a signal; gains: on held-out images, dB; failure: why it has not been trained."""
 
     recipe: str
     allotted: float
     minutes: float = 0.0
     steps: int = 0
     finished: bool = False
+    stopped: bool = False
     gains: dict[str, float] = field(default_factory=dict)
     failure: str = ""
 
@@ -54,11 +55,13 @@ def main() -> int:
         result = earlier.get(part.recipe)
         if result is None or not result.finished or result.allotted != part.minutes:
             result = train(part, arguments)
+        else:
+            result = replace(result, stopped=False)
         results.append(result)
         if is_first():
             report.write_text(json.dumps([asdict(r) for r in results], indent=2) + "\n")
-        if not result.finished and not result.failure:
-            break  # told to stop
+        if result.stopped:
+            break
     if is_first():
         print(table(results))
     return 0
@@ -118,6 +121,7 @@ def train(part: Part, arguments: argparse.Namespace) -> Result:
         training.minutes,
         training.step,
         training.progress >= 1,
+        training.stopped,
         training.gains,
     )
 
@@ -158,7 +162,7 @@ def table(results: list[Result]) -> str:
         rows.append(
             f"{result.recipe:24} {result.minutes:8.1f} {result.steps:8}  "
             f"{gains or 'not trained: ' + result.failure}"
-            f"{'' if result.finished or result.failure else '  (stopped)'}"
+            f"{'  (stopped)' if result.stopped else ''}"
         )
     return "\n".join(rows)
 

@@ -164,7 +164,7 @@ def test_an_archive_that_cannot_be_gone_on_with_is_named(data: Path, tmp_path: P
 
 
 def test_an_image_larger_than_a_pack_is_named(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"meadows/00\.png alone takes .* --megabytes"):
+    with pytest.raises(UsageError, match=r"meadows/00\.png alone takes .*--megabytes"):
         pack(data, tmp_path / "packs", SETS, 12 << 10, workers=1)
 
 

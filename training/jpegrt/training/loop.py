@@ -37,6 +37,8 @@ class Training:
     """One run: its state, its checkpoint file and its logs, all under runs/<recipe>/.
 
     In each of several processes (`processes`) there is one; the first one's writes.
+
+    gains: of the averaged weights, as last measured. stopped: whether a signal has ended `run`.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Training:
         self._optimizer = create_optimizer(trained, schedule)
         self.step, self._seconds, self._best = 0, 0.0, -math.inf
         self.gains: dict[str, float] = {}
+        self.stopped = False
         if self.checkpoint_file.exists():
             self._restore_checkpoint()
 
@@ -143,13 +146,12 @@ class Training:
 
     def _train(self, stopped: list[int]) -> None:
         last_saved = last_validated = self._seconds
-        stops = False
         started = time.monotonic()
         with tqdm(
             desc=self._recipe.name, unit="step", initial=self.step, disable=not self.first
         ) as bar:
             for batch in self._loader:
-                if self.progress >= 1 or stops:
+                if self.progress >= 1 or self.stopped:
                     break
                 if not self._wall_clock:
                     started = time.monotonic()
@@ -158,7 +160,7 @@ class Training:
                     torch.cuda.synchronize(self._device)  # or the time would be that of enqueuing
                 now = time.monotonic()
                 # All must do the same: how far the run is, and so the learning rate, is of seconds.
-                seconds, stops = self._processes.agree(now - started, bool(stopped))
+                seconds, self.stopped = self._processes.agree(now - started, bool(stopped))
                 self._seconds, started = self._seconds + seconds, now
                 bar.update()
                 if not self.first:
