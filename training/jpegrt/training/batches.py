@@ -1,10 +1,12 @@
 """Endless batches of degraded patches and their originals."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -47,6 +49,14 @@ class CutPatches:
     patches: Tensor
     tables: Tensor
 
+    @classmethod
+    def of(
+        cls, sampling: str, drawn: Sequence[tuple[NDArray[np.uint8], NDArray[np.int64]]]
+    ) -> "CutPatches":
+        """Of patches and their tables."""
+        patches, tables = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+        return cls(sampling, patches, tables)
+
 
 class PatchBatches(CutBatches[CutPatches, Batch]):
     """Batches of pixel cells, drawn from `source`."""
@@ -77,10 +87,7 @@ class PatchBatches(CutBatches[CutPatches, Batch]):
         drawn = [
             (self._source.draw(rng), self._degrader.draw_tables(rng)) for _ in range(self._batch)
         ]
-        patches, tables = zip(*drawn, strict=True)
-        return CutPatches(
-            sampling, torch.from_numpy(np.stack(patches)), torch.from_numpy(np.stack(tables))
-        )
+        return CutPatches.of(sampling, drawn)
 
     def degrade(self, cut: CutPatches) -> Batch:
         degraded: list[DegradedPatch] = []
@@ -91,7 +98,7 @@ class PatchBatches(CutBatches[CutPatches, Batch]):
                 targets.append(cells_of(patch[None], self._cell_px))
             else:
                 targets.append(cells_of(ycbcr_from_rgb(patch), self._cell_px))
-            degraded.append(self._degrader.compress_by(patch, cut.sampling, tables))
+            degraded.append(self._degrader.compress_by(tables, patch, cut.sampling))
         return collate(cut.sampling, degraded, targets, self._cell_px)
 
     def degrade_on_device(self, cut: CutPatches) -> Batch:

@@ -86,12 +86,14 @@ class DegradedPatch:
     steps: NDArray[np.float32]
 
 
-class JpegDegrader:
-    """Compresses patches. Keeps a reader, so one to a process."""
+Coefficients = tuple[NDArray[np.int16], NDArray[np.uint16]]
 
-    def __init__(self, degradation: Degradation, cell_px: int) -> None:
+
+class JpegCoder:
+    """Compresses patches into coefficients. Keeps a reader, so one to a process."""
+
+    def __init__(self, degradation: Degradation) -> None:
         self._degradation = degradation
-        self.cell_px = cell_px
         self._reader = CoefficientReader()
 
     def draw_sampling(self, rng: np.random.Generator) -> str:
@@ -106,23 +108,21 @@ class JpegDegrader:
             return np.reshape(other_tables(quality, rng), (2, 8, 8))
         return standard_tables(quality)
 
-    def degrade(
-        self, patch: NDArray[np.uint8], sampling: str, rng: np.random.Generator
-    ) -> DegradedPatch:
-        """patch: (H, W) for "grey", else (H, W, 3) RGB; H and W whole MCUs."""
-        return self.compress_by(patch, sampling, self.draw_tables(rng))
-
     def compress(
         self, patch: NDArray[np.uint8], sampling: str, quality: int, tables: list[list[int]]
-    ) -> DegradedPatch:
-        """One JPEG of the given quality, or of the given luma and chroma tables."""
+    ) -> list[Coefficients]:
+        """`compress_by` the given luma and chroma tables, or by those of the quality."""
         chosen = np.reshape(tables, (2, 8, 8)) if tables else standard_tables(quality)
-        return self.compress_by(patch, sampling, chosen)
+        return self.compress_by(chosen, patch, sampling)
 
     def compress_by(
-        self, patch: NDArray[np.uint8], sampling: str, tables: NDArray[np.int64]
-    ) -> DegradedPatch:
-        """One JPEG of luma and chroma tables, (2, 8, 8)."""
+        self, tables: NDArray[np.int64], patch: NDArray[np.uint8], sampling: str
+    ) -> list[Coefficients]:
+        """Blocks (rows, columns, 8, 8) and table (8, 8) of each component of one JPEG.
+
+        tables: (2, 8, 8), of luma and of chroma. patch: (H, W) for "grey", else (H, W, 3) RGB; H and
+        W whole MCUs.
+        """
         # Pillow writes no 4:4:0; the transpose of a 4:2:2 file of the transposed patch is one.
         transposed = sampling == "440"
         if transposed:
@@ -130,14 +130,52 @@ class JpegDegrader:
         jpeg = _encode(
             Image.fromarray(np.ascontiguousarray(patch)), _PILLOW_NAMES[sampling], tables
         )
-        planes: list[NDArray[np.float32]] = []
-        steps: list[NDArray[np.float32]] = []
+        components: list[Coefficients] = []
         for component in self._reader.read(jpeg).components:
             blocks, table = component.blocks, component.table
             assert blocks is not None and table is not None
             if transposed:
                 blocks = np.ascontiguousarray(blocks.transpose(1, 0, 3, 2))
                 table = np.ascontiguousarray(table.T)
+            components.append((blocks, table))
+        return components
+
+
+class JpegDegrader:
+    """Compresses patches into cells."""
+
+    def __init__(self, degradation: Degradation, cell_px: int) -> None:
+        self._coder = JpegCoder(degradation)
+        self.cell_px = cell_px
+
+    def draw_sampling(self, rng: np.random.Generator) -> str:
+        return self._coder.draw_sampling(rng)
+
+    def draw_tables(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        return self._coder.draw_tables(rng)
+
+    def degrade(
+        self, patch: NDArray[np.uint8], sampling: str, rng: np.random.Generator
+    ) -> DegradedPatch:
+        """patch: as `JpegCoder` takes it."""
+        return self.compress_by(self.draw_tables(rng), patch, sampling)
+
+    def compress(
+        self, patch: NDArray[np.uint8], sampling: str, quality: int, tables: list[list[int]]
+    ) -> DegradedPatch:
+        """One JPEG of the given quality, or of the given luma and chroma tables."""
+        return self._cells(self._coder.compress(patch, sampling, quality, tables), sampling)
+
+    def compress_by(
+        self, tables: NDArray[np.int64], patch: NDArray[np.uint8], sampling: str
+    ) -> DegradedPatch:
+        """One JPEG of luma and chroma tables, (2, 8, 8)."""
+        return self._cells(self._coder.compress_by(tables, patch, sampling), sampling)
+
+    def _cells(self, components: list[Coefficients], sampling: str) -> DegradedPatch:
+        planes: list[NDArray[np.float32]] = []
+        steps: list[NDArray[np.float32]] = []
+        for blocks, table in components:
             cell = (self.cell_px, self.cell_px)
             if planes:
                 h, v = SAMPLINGS[sampling]

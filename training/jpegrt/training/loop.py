@@ -269,11 +269,11 @@ def _device_degrader(
     """`batches`, told to draw cuts, if it is the device that degrades them."""
     if degrade_on == "cpu" or (degrade_on is None and device.type != "cuda"):
         return None
-    if isinstance(batches, CutBatches):
+    if isinstance(batches, CutBatches) and batches.device_can:
         batches.only_cuts = True
         return batches
     if degrade_on == "device":
-        raise UsageError("this recipe's patches are degraded by libjpeg alone: --degrade-on cpu")
+        raise UsageError("this recipe's patches can be degraded on the CPU alone: --degrade-on cpu")
     return None
 
 

@@ -9,10 +9,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from jpegrt.kernels import find_blocking_edges
 from jpegrt.runtime.resize import enlarge
 from jpegrt.training import tensor_pixels
 from jpegrt.training.images import PatchSource
-from jpegrt.training.pixel_degradation import LowResolution, PixelDegradation, degrade
+from jpegrt.training.pixel_degradation import (
+    Compression,
+    LowResolution,
+    PixelDegradation,
+    degrade,
+)
 from jpegrt.training.seeded_batches import CutBatches
 from jpegrt.training.tensor_jpeg import ycbcr_from_rgb
 
@@ -27,30 +33,31 @@ class PixelBatch:
     low: (N, C, H / scale, W / scale), the reduced image before its compression; None where scales
         are mixed in a batch.
     high: (N, C, H, W), the original.
+    keys: (N, 1, H / scale, W / scale), uint8, 0 at the image's blocking edges; None if not asked for.
     """
 
     image: Tensor
     low: Tensor | None
     high: Tensor
+    keys: Tensor | None = None
 
 
 @dataclass
 class CutPixels:
-    """What a batch is made of: RGB patches, uint8 (N, S, S, 3), and of each the scale, the sampling
-    and the quality factor, None for no compression."""
+    """What a batch is made of: RGB patches, uint8 (N, S, S, 3), and of each the scale and the
+    compression, None for none."""
 
     patches: Tensor
     scales: tuple[int, ...]
-    samplings: tuple[str, ...]
-    qualities: tuple[int | None, ...]
+    compressions: tuple[Compression | None, ...]
 
 
 class PixelBatches(CutBatches[CutPixels, PixelBatch]):
     """Batches drawn from `source`, of patches of `patch_px` of the original.
 
     components: 1 for luma, 3 for RGB. enlarged: the network takes images enlarged to their
-    original's size; then scales are mixed in a batch, else a batch has one. The patches of `source`
-    have to be large enough for every scale: `source_px`.
+    original's size; then scales are mixed in a batch, else a batch has one. keys: batches have them.
+    The patches of `source` have to be large enough for every scale: `source_px`.
     """
 
     def __init__(
@@ -64,9 +71,11 @@ class PixelBatches(CutBatches[CutPixels, PixelBatch]):
         batch: int,
         seed: int,
         first_step: int,
+        keys: bool = False,
     ) -> None:
         super().__init__(seed, first_step)
         self._source = source
+        self._keys = keys
         self._degradation = degradation
         self._components = components
         self._enlarged = enlarged
@@ -75,46 +84,48 @@ class PixelBatches(CutBatches[CutPixels, PixelBatch]):
 
     def cut(self, rng: np.random.Generator) -> CutPixels:
         common_scale = int(rng.choice(self._degradation.scales))
-        patches, scales, samplings, qualities = [], [], [], []
+        patches, scales, compressions = [], [], []
         for _ in range(self._batch):
             scale = int(rng.choice(self._degradation.scales)) if self._enlarged else common_scale
             patches.append(self._source.draw(rng))
             scales.append(scale)
-            samplings.append(str(rng.choice(self._degradation.samplings)))
-            qualities.append(self._degradation.draw_quality(scale, rng))
-        return CutPixels(
-            torch.from_numpy(np.stack(patches)), tuple(scales), tuple(samplings), tuple(qualities)
-        )
+            compressions.append(self._degradation.draw_compression(scale, rng))
+        return CutPixels(torch.from_numpy(np.stack(patches)), tuple(scales), tuple(compressions))
 
     def degrade(self, cut: CutPixels) -> PixelBatch:
         pairs = []
-        for rgb, scale, sampling, quality in zip(
-            cut.patches.numpy(), cut.scales, cut.samplings, cut.qualities, strict=True
+        for rgb, scale, compression in zip(
+            cut.patches.numpy(), cut.scales, cut.compressions, strict=True
         ):
             side = source_px(self._patch_px, (scale,))
             patch = components_of(rgb, self._components)[:side, :side]
-            pairs.append(
-                pair_of(patch, scale, quality, sampling, self._enlarged).cut(self._patch_px)
-            )
-        return collate(pairs)
+            pairs.append(pair_of(patch, scale, compression, self._enlarged).cut(self._patch_px))
+        return collate(pairs, keys=self._keys)
+
+    @property
+    def device_can(self) -> bool:
+        """WebP and the keys are the CPU's."""
+        return not self._degradation.webp_qualities and not self._keys
 
     def degrade_on_device(self, cut: CutPixels) -> PixelBatch:
         """Patches of one scale and sampling together; order is kept."""
         groups: dict[tuple[int, str], list[int]] = {}
-        for n, kind in enumerate(zip(cut.scales, cut.samplings, strict=True)):
-            groups.setdefault(kind, []).append(n)
+        for n, (scale, compression) in enumerate(zip(cut.scales, cut.compressions, strict=True)):
+            # Of what is not compressed any sampling will do.
+            sampling = compression.sampling if compression else self._degradation.samplings[0]
+            groups.setdefault((scale, sampling), []).append(n)
         batches = [
-            self._degrade_alike(
-                cut.patches[chosen], scale, [cut.qualities[n] for n in chosen], name
-            )
-            for (scale, name), chosen in groups.items()
+            self._degrade_alike(cut, chosen, scale, sampling)
+            for (scale, sampling), chosen in groups.items()
         ]
         order = [n for chosen in groups.values() for n in chosen]
         return _joined(batches, sorted(range(len(order)), key=order.__getitem__))
 
     def _degrade_alike(
-        self, patches: Tensor, scale: int, qualities: Sequence[int | None], sampling: str
+        self, cut: CutPixels, chosen: list[int], scale: int, sampling: str
     ) -> PixelBatch:
+        patches, compressions = cut.patches[chosen], [cut.compressions[n] for n in chosen]
+        qualities = [compression.quality if compression else None for compression in compressions]
         side = source_px(self._patch_px, (scale,))
         high = patches[:, :side, :side].permute(0, 3, 1, 2)
         if self._components == 1:
@@ -163,22 +174,24 @@ class Pair:
 
 
 def pair_of(
-    original: NDArray[np.uint8], scale: int, quality: int | None, sampling: str, enlarged: bool
+    original: NDArray[np.uint8], scale: int, compression: Compression | None, enlarged: bool
 ) -> Pair:
     """original: (H, W) or (H, W, 3), H and W multiples of scale."""
-    found: LowResolution = degrade(original, scale, quality, sampling)
+    found: LowResolution = degrade(original, scale, compression)
     if enlarged:
         return Pair(enlarge(found.compressed, scale), None, original)
     return Pair(found.compressed, found.clean, original)
 
 
-def collate(pairs: Sequence[Pair]) -> PixelBatch:
+def collate(pairs: Sequence[Pair], *, keys: bool) -> PixelBatch:
     """Stacks pairs of one size."""
     lows = [pair.low for pair in pairs if pair.low is not None]
+    image = tensor_of([pair.image for pair in pairs])
     return PixelBatch(
-        tensor_of([pair.image for pair in pairs]),
+        image,
         tensor_of(lows) if lows else None,
         tensor_of([pair.high for pair in pairs]),
+        torch.from_numpy(find_blocking_edges(image.numpy())) if keys else None,
     )
 
 

@@ -47,6 +47,11 @@ class CutBatches(SeededBatches[Any], Generic[Cut, Batch]):
 
     only_cuts = False  # whether cuts are drawn, which `degrade_on_device` makes batches of
 
+    @property
+    def device_can(self) -> bool:
+        """Whether `degrade_on_device` can make these batches."""
+        return True
+
     def draw(self, rng: np.random.Generator) -> Any:
         cut = self.cut(rng)
         return cut if self.only_cuts else self.degrade(cut)
