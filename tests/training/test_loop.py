@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from math import log
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.training.photographs import write_recipe
 from torch import Tensor
 
 from jpegrt.runtime.errors import UsageError
+from jpegrt.training import loop
 from jpegrt.training.batches import Batch, CutPatches, PatchBatches
 from jpegrt.training.degradation import Degradation
 from jpegrt.training.devices import on_device
@@ -280,10 +282,13 @@ def test_a_missing_gpu_is_named(
 
 @pytest.mark.parametrize("part", ["luma", "chroma"])
 def test_a_run_that_degrades_on_the_device_learns_the_same(
-    data: Path, tmp_path: Path, part: str
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    """Its workers hand out cuts alone."""
-    recipe = load_recipe(write_recipe(tmp_path, part=part))
+    """Its workers hand out cuts alone. Muon, and bfloat16, would make much of a last bit."""
+    monkeypatch.setattr(loop, "in_bfloat16", lambda _device: nullcontext())
+    path = write_recipe(tmp_path, part=part)
+    path.write_text(path.read_text() + 'optimizer = "sgd"\n')
+    recipe = load_recipe(path)
     networks = {}
     for place in ("cpu", "device"):
         training = Training(
@@ -296,8 +301,7 @@ def test_a_run_that_degrades_on_the_device_learns_the_same(
         networks[place] = training.network.state_dict()
     moved = max(float((networks["cpu"][name] - start[name]).abs().max()) for name in start)
     apart = max(float((networks["cpu"][n] - networks["device"][n]).abs().max()) for n in start)
-    # Of batches that differ in the last bits, convolutions in bfloat16 may round apart.
-    assert apart < 0.05 * moved
+    assert apart < 1e-3 * moved
 
 
 def test_what_a_device_cannot_degrade_is_told(

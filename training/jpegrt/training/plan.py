@@ -12,6 +12,14 @@ SHARES: Mapping[str, float] = {
     "cellnet-large": 20,
     "cellnet-large-colour": 12,
     "jscnn-best": 12,
+    "hrcnn-best": 8,
+    "carsr-best-car": 3,
+    "carsr-best-sr": 4,
+    "carsr-best": 5,
+    "cjpgsr-best": 8,
+    "cisr-tiny-best-once": 6,
+    "cisr-tiny-best": 4,
+    "cisr-full-best": 14,
 }
 # Of recipes that are not listed; they come after those, papers' own at the very end.
 OTHER_SHARE = 6
