@@ -2,10 +2,13 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from math import log
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.runtime.command_line import CommandLine
@@ -13,7 +16,8 @@ from tests.training.photographs import write_recipe
 from torch import Tensor
 
 from jpegrt.runtime.errors import UsageError
-from jpegrt.training.batches import Batch, PatchBatches
+from jpegrt.training import loop
+from jpegrt.training.batches import Batch, CutPatches, PatchBatches
 from jpegrt.training.degradation import Degradation
 from jpegrt.training.devices import on_device
 from jpegrt.training.images import PatchSource, find_images
@@ -274,3 +278,78 @@ def test_a_missing_gpu_is_named(
     outcome = CommandLine(capsys)("train", file, "--data", data, "--device", "cuda")
     assert outcome.code == 2
     assert "PyTorch finds no CUDA device" in outcome.err
+
+
+@pytest.mark.parametrize("part", ["luma", "chroma"])
+def test_a_run_that_degrades_on_the_device_learns_the_same(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Its workers hand out cuts alone. Muon, and bfloat16, would make much of a last bit."""
+    monkeypatch.setattr(loop, "in_bfloat16", lambda _device: nullcontext())
+    path = write_recipe(tmp_path, part=part)
+    path.write_text(path.read_text() + 'optimizer = "sgd"\n')
+    recipe = load_recipe(path)
+    networks = {}
+    for place in ("cpu", "device"):
+        training = Training(
+            recipe, data, tmp_path / place, resume=False, steps=STEPS, degrade_on=place
+        )
+        cut = next(iter(training._loader))
+        assert hasattr(cut, "tables") == (place == "device")
+        start = {name: v.clone() for name, v in training.network.state_dict().items()}
+        training.run()
+        networks[place] = training.network.state_dict()
+    moved = max(float((networks["cpu"][name] - start[name]).abs().max()) for name in start)
+    apart = max(float((networks["cpu"][n] - networks["device"][n]).abs().max()) for n in start)
+    assert apart < 1e-3 * moved
+
+
+def test_what_a_device_cannot_degrade_is_told(
+    recipe: Recipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PatchBatches, "device_can", False)
+    with pytest.raises(UsageError, match="on the CPU alone: --degrade-on cpu"):
+        Training(recipe, data, tmp_path / "runs", resume=False, steps=1, degrade_on="device")
+
+
+def test_the_best_weights_are_kept(
+    recipe: Recipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through a resume, too, and whatever is measured because a run was stopped."""
+    gains = iter([1.0, 3.0, 9.0, 2.0])
+    training = Training(recipe, data, tmp_path / "runs", resume=False, steps=STEPS)
+    monkeypatch.setattr(training._validation, "gains", lambda _network: {"Q10": next(gains)})
+    training._validate(scheduled=True)
+    first = training.best_weights_file.read_bytes()
+    next(training.average.network.parameters()).data += 1
+    training._validate(scheduled=True)
+    best = training.best_weights_file.read_bytes()
+    assert best != first
+    next(training.average.network.parameters()).data += 1
+    training._validate(scheduled=False)
+    training._save_checkpoint()
+    resumed = Training(recipe, data, tmp_path / "runs", resume=True, steps=STEPS)
+    monkeypatch.setattr(resumed._validation, "gains", lambda _network: {"Q10": next(gains)})
+    resumed._validate(scheduled=True)
+    assert resumed.best_weights_file.read_bytes() == best
+
+
+@pytest.mark.parametrize("wall_clock", [False, True])
+def test_minutes_of_the_wall_clock_count_waiting(
+    recipe: Recipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wall_clock: bool
+) -> None:
+    cut = PatchBatches.cut
+
+    def cut_slowly(self: PatchBatches, rng: np.random.Generator) -> CutPatches:
+        time.sleep(0.5)
+        return cut(self, rng)
+
+    monkeypatch.setattr(PatchBatches, "cut", cut_slowly)
+    training = Training(
+        recipe, data, tmp_path / "runs", resume=False, steps=2, wall_clock=wall_clock
+    )
+    started = time.monotonic()
+    training.run()
+    taken = time.monotonic() - started
+    counted = 60 * training.minutes
+    assert counted >= 1 if wall_clock else counted <= taken - 0.5

@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from dataclasses import astuple
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.kernels.images import synthetic
 from tests.training.photographs import write_photographs
 
 from jpegrt.runtime.resize import enlarge, reduce
+from jpegrt.training.devices import on_device
 from jpegrt.training.images import PatchSource, find_images, load_rgb
 from jpegrt.training.pixel_batches import PixelBatch, PixelBatches, components_of, source_px
 from jpegrt.training.pixel_degradation import WEBP, Compression, PixelDegradation, degrade
@@ -253,3 +255,40 @@ def test_gains_are_over_bicubic_interpolation(tmp_path: Path, enlarged: bool) ->
 def test_mistakes_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         PixelDegradation(**options)
+
+
+@pytest.mark.parametrize("enlarged", [False, True])
+@pytest.mark.parametrize("samplings", [("grey",), ("444", "422", "420")])
+@pytest.mark.parametrize("scales", [(1,), (2,), (3,), (4,), (1, 2, 3, 4)])
+def test_degrading_on_a_device_changes_nothing(
+    data: Path, scales: tuple[int, ...], samplings: tuple[str, ...], enlarged: bool
+) -> None:
+    degradation = PixelDegradation(
+        scales=scales,
+        quality=(3, 95),
+        samplings=samplings,
+        uncompressed=0.2 if scales != (1,) else 0,
+    )
+    patch_px = 48 if not enlarged else 40  # no multiple of three: more is cut, then trimmed
+    drawn = PixelBatches(
+        PatchSource(find_images(data, ["meadows"], 4).training, source_px(patch_px, scales)),
+        degradation,
+        components=1 if samplings == ("grey",) else 3,
+        enlarged=enlarged,
+        patch_px=patch_px,
+        batch=12,
+        seed=0,
+        first_step=0,
+    )
+    drawn.only_cuts = True
+    cut = next(iter(drawn))
+    expected, found = drawn.degrade(cut), drawn.degrade_on_device(cut)
+    on_meta = drawn.degrade_on_device(on_device(cut, torch.device("meta")))
+    for one, other, third in zip(*map(astuple, (expected, found, on_meta)), strict=True):
+        if one is None:
+            assert other is third is None
+            continue
+        assert one.dtype == other.dtype == third.dtype == torch.float32
+        assert one.shape == other.shape == third.shape
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+        assert third.device.type == "meta"

@@ -21,7 +21,7 @@ def reduce(image: Samples, factor: int) -> NDArray[np.float64]:
     Beyond the edges the image is mirrored, as in MATLAB.
     """
     _require_factor(factor)
-    return _resize(image, factor, _reducing)
+    return _resize(image, factor, reducing_matrix)
 
 
 def enlarge(image: Samples, factor: int) -> NDArray[np.float64]:
@@ -31,7 +31,7 @@ def enlarge(image: Samples, factor: int) -> NDArray[np.float64]:
     mirrors, which differs in the outermost 2 * factor pixels.
     """
     _require_factor(factor)
-    return _resize(image, factor, _enlarging)
+    return _resize(image, factor, enlarging_matrix)
 
 
 def _require_factor(factor: int) -> None:
@@ -48,8 +48,8 @@ def _resize(image: Samples, factor: int, matrix: Matrix) -> NDArray[np.float64]:
 
 
 @lru_cache(64)
-def _reducing(size: int, factor: int) -> NDArray[np.float64]:
-    """(ceil(size / factor), size)."""
+def reducing_matrix(size: int, factor: int) -> NDArray[np.float64]:
+    """What `reduce` multiplies an axis by, (ceil(size / factor), size). Not to be written to."""
     matrix = np.zeros((-(-size // factor), size))
     for out in range(len(matrix)):
         centre = (out + 0.5) * factor - 0.5
@@ -62,8 +62,8 @@ def _reducing(size: int, factor: int) -> NDArray[np.float64]:
 
 
 @lru_cache(64)
-def _enlarging(size: int, factor: int) -> NDArray[np.float64]:
-    """(factor * size, size)."""
+def enlarging_matrix(size: int, factor: int) -> NDArray[np.float64]:
+    """What `enlarge` multiplies an axis by, (factor * size, size). Not to be written to."""
     matrix = np.zeros((factor * size, size))
     for out in range(len(matrix)):
         centre = (out + 0.5) / factor - 0.5

@@ -12,7 +12,10 @@ from jpegrt.training.recipe import load_recipe, of_scale, recipe_names
 
 def configure(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(recipe_names())
-    parser.description = "Train a network as a recipe says. Ctrl-C leaves a checkpoint."
+    parser.description = (
+        "Train a network as a recipe says. Ctrl-C leaves a checkpoint. On several GPUs: "
+        "torchrun --nproc-per-node GPUS --no-python jpegrt train ... --device cuda"
+    )
     parser.add_argument("recipe", help=f"a TOML file, or one of: {names}")
     parser.add_argument("--data", type=Path, required=True, help="folder of image folders")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept")
@@ -41,6 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="processes that make batches; a GPU needs as many as there are cores "
         "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--degrade-on",
+        choices=("cpu", "device"),
+        help="what compresses the patches: libjpeg in those processes, or the device that trains, "
+        "with the same result (default: device with --device cuda)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
     parser.set_defaults(run=run)
@@ -81,6 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
             steps=arguments.steps,
             device=arguments.device,
             workers=arguments.workers,
+            degrade_on=arguments.degrade_on,
         )
-    print(f"averaged weights: {training.run()}")
+    weights = training.run()
+    if training.first:
+        print(f"averaged weights: {weights}")
     return 0

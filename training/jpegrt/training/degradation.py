@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jpegrt.kernels import CoefficientReader, cells_from_blocks
-from jpegrt.runtime.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA
+from jpegrt.runtime.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA, scaled_table
 from jpegrt.training.samplings import SAMPLINGS
 
 CELL_SCALE = 1 / 255
@@ -59,14 +59,17 @@ def other_tables(quality: int, rng: np.random.Generator) -> list[list[int]]:
     return tables
 
 
-def _encode(patch: Image.Image, quality: int, subsampling: str, tables: list[list[int]]) -> bytes:
-    options: dict[str, object] = {"subsampling": subsampling}
-    if tables:  # Pillow would scale them by a quality
-        options["qtables"] = tables[:1] if patch.mode == "L" else tables
-    else:
-        options["quality"] = quality
+def standard_tables(quality: int) -> NDArray[np.int64]:
+    """libjpeg's luma and chroma tables of a quality factor, (2, 8, 8)."""
+    return np.stack([scaled_table(table, quality) for table in (ANNEX_K_LUMA, ANNEX_K_CHROMA)])
+
+
+def _encode(patch: Image.Image, subsampling: str, tables: NDArray[np.int64]) -> bytes:
+    used = tables[:1] if patch.mode == "L" else tables
     buffer = io.BytesIO()
-    patch.save(buffer, "JPEG", **options)
+    patch.save(
+        buffer, "JPEG", subsampling=subsampling, qtables=[table.ravel().tolist() for table in used]
+    )
     return buffer.getvalue()
 
 
@@ -96,27 +99,36 @@ class JpegCoder:
     def draw_sampling(self, rng: np.random.Generator) -> str:
         return str(rng.choice(self._degradation.samplings))
 
-    def draw_tables(self, rng: np.random.Generator) -> tuple[int, list[list[int]]]:
-        """A quality, and the luma and the chroma table where they are not the standard ones."""
+    def draw_tables(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """A patch's luma and chroma tables, (2, 8, 8)."""
         lowest, highest = self._degradation.quality
         position = rng.random() ** self._degradation.quality_skew
         quality = min(highest, lowest + int(position * (highest + 1 - lowest)))
-        custom = rng.random() < self._degradation.other_tables
-        return quality, other_tables(quality, rng) if custom else []
+        if rng.random() < self._degradation.other_tables:
+            return np.reshape(other_tables(quality, rng), (2, 8, 8))
+        return standard_tables(quality)
 
     def compress(
         self, patch: NDArray[np.uint8], sampling: str, quality: int, tables: list[list[int]]
     ) -> list[Coefficients]:
+        """`compress_by` the given luma and chroma tables, or by those of the quality."""
+        chosen = np.reshape(tables, (2, 8, 8)) if tables else standard_tables(quality)
+        return self.compress_by(chosen, patch, sampling)
+
+    def compress_by(
+        self, tables: NDArray[np.int64], patch: NDArray[np.uint8], sampling: str
+    ) -> list[Coefficients]:
         """Blocks (rows, columns, 8, 8) and table (8, 8) of each component of one JPEG.
 
-        patch: (H, W) for "grey", else (H, W, 3) RGB; H and W whole MCUs.
+        tables: (2, 8, 8), of luma and of chroma. patch: (H, W) for "grey", else (H, W, 3) RGB; H and
+        W whole MCUs.
         """
         # Pillow writes no 4:4:0; the transpose of a 4:2:2 file of the transposed patch is one.
         transposed = sampling == "440"
         if transposed:
             patch = patch.swapaxes(0, 1)
         jpeg = _encode(
-            Image.fromarray(np.ascontiguousarray(patch)), quality, _PILLOW_NAMES[sampling], tables
+            Image.fromarray(np.ascontiguousarray(patch)), _PILLOW_NAMES[sampling], tables
         )
         components: list[Coefficients] = []
         for component in self._reader.read(jpeg).components:
@@ -139,19 +151,31 @@ class JpegDegrader:
     def draw_sampling(self, rng: np.random.Generator) -> str:
         return self._coder.draw_sampling(rng)
 
+    def draw_tables(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        return self._coder.draw_tables(rng)
+
     def degrade(
         self, patch: NDArray[np.uint8], sampling: str, rng: np.random.Generator
     ) -> DegradedPatch:
-        """patch: as `JpegCoder.compress` takes it."""
-        return self.compress(patch, sampling, *self._coder.draw_tables(rng))
+        """patch: as `JpegCoder` takes it."""
+        return self.compress_by(self.draw_tables(rng), patch, sampling)
 
     def compress(
         self, patch: NDArray[np.uint8], sampling: str, quality: int, tables: list[list[int]]
     ) -> DegradedPatch:
         """One JPEG of the given quality, or of the given luma and chroma tables."""
+        return self._cells(self._coder.compress(patch, sampling, quality, tables), sampling)
+
+    def compress_by(
+        self, tables: NDArray[np.int64], patch: NDArray[np.uint8], sampling: str
+    ) -> DegradedPatch:
+        """One JPEG of luma and chroma tables, (2, 8, 8)."""
+        return self._cells(self._coder.compress_by(tables, patch, sampling), sampling)
+
+    def _cells(self, components: list[Coefficients], sampling: str) -> DegradedPatch:
         planes: list[NDArray[np.float32]] = []
         steps: list[NDArray[np.float32]] = []
-        for blocks, table in self._coder.compress(patch, sampling, quality, tables):
+        for blocks, table in components:
             cell = (self.cell_px, self.cell_px)
             if planes:
                 h, v = SAMPLINGS[sampling]
@@ -181,13 +205,13 @@ def cells_of(planes: NDArray[np.uint8 | np.float64], cell_px: int) -> NDArray[np
 
 
 # JFIF (ITU-T T.871), section 7.
-_YCBCR_FROM_RGB = np.array(
+YCBCR_FROM_RGB = np.array(
     [[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]]
 )
 
 
 def ycbcr_from_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
     """(H, W, 3) RGB to unrounded (3, H, W) Y, Cb, Cr levels, chroma centred on 128."""
-    ycbcr: NDArray[np.float64] = np.einsum("cd,hwd->chw", _YCBCR_FROM_RGB, rgb.astype(np.float64))
+    ycbcr: NDArray[np.float64] = np.einsum("cd,hwd->chw", YCBCR_FROM_RGB, rgb.astype(np.float64))
     ycbcr[1:] += 128
     return ycbcr

@@ -1,5 +1,6 @@
 """Training images: found, split, held in memory, cut into patches."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from jpegrt.runtime.errors import UsageError, one_line
 from jpegrt.runtime.evaluation import LOSSLESS_SUFFIXES
+from jpegrt.training.packs import packed_files, read_packed
 
 # Photographs of more pixels than this are offered at a half and a third of their size too: they are
 # softer, pixel for pixel, than what the standard sets and the web hold.
@@ -27,16 +29,14 @@ class ImageFiles:
 
 
 def find_images(data: Path, sets: Sequence[str], validation_every: int) -> ImageFiles:
-    """Lossless images in data/<set>/, in name order; every validation_every-th is held out.
+    """The sets' images, in name order; every validation_every-th is held out.
 
-    Raises FileNotFoundError if a set has none, or all are too few to hold one out.
+    data: a folder of image folders, or of packs (`packs`).
+
+    Raises FileNotFoundError if a set has none, or all are too few to hold one out, and UsageError
+    if packs are broken.
     """
-    files: list[Path] = []
-    for name in sets:
-        found = sorted(p for p in (data / name).glob("*") if p.suffix.lower() in LOSSLESS_SUFFIXES)
-        if not found:
-            raise FileNotFoundError(f"no lossless images in {data / name}")
-        files += found
+    files = [file for name in sets for file in lossless_files(data, name)]
     held_out = set(files[validation_every // 2 :: validation_every])
     if not held_out:
         raise FileNotFoundError(
@@ -48,10 +48,22 @@ def find_images(data: Path, sets: Sequence[str], validation_every: int) -> Image
     )
 
 
+def lossless_files(data: Path, set_name: str) -> list[Path]:
+    """Lossless images in data/<set>/, or in the packs that data holds, in name order.
+
+    Raises FileNotFoundError if there are none, UsageError if packs are broken.
+    """
+    found = sorted(p for p in (data / set_name).glob("*") if p.suffix.lower() in LOSSLESS_SUFFIXES)
+    if not found and not (found := packed_files(data, set_name)):
+        raise FileNotFoundError(f"no lossless images in {data / set_name}, nor in packs in {data}")
+    return found
+
+
 def load_rgb(path: Path) -> NDArray[np.uint8]:
     """(H, W, 3). Raises UsageError if the file is no image, or a broken one."""
     try:
-        with Image.open(path) as image:
+        packed = read_packed(path)
+        with Image.open(path if packed is None else io.BytesIO(packed)) as image:
             return np.asarray(image.convert("RGB"))
     except Exception as error:  # Pillow's readers share no base class of errors
         raise UsageError(f"{path} cannot be read: {one_line(error)}") from error

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from jpegrt.kernels import find_blocking_edges
 from jpegrt.runtime.resize import enlarge
+from jpegrt.training import tensor_pixels
 from jpegrt.training.images import PatchSource
 from jpegrt.training.pixel_degradation import (
     Compression,
@@ -18,7 +19,8 @@ from jpegrt.training.pixel_degradation import (
     PixelDegradation,
     degrade,
 )
-from jpegrt.training.seeded_batches import SeededBatches
+from jpegrt.training.seeded_batches import CutBatches
+from jpegrt.training.tensor_jpeg import ycbcr_from_rgb
 
 PIXEL_SCALE = 1 / 255
 
@@ -40,7 +42,17 @@ class PixelBatch:
     keys: Tensor | None = None
 
 
-class PixelBatches(SeededBatches[PixelBatch]):
+@dataclass
+class CutPixels:
+    """What a batch is made of: RGB patches, uint8 (N, S, S, 3), and of each the scale and the
+    compression, None for none."""
+
+    patches: Tensor
+    scales: tuple[int, ...]
+    compressions: tuple[Compression | None, ...]
+
+
+class PixelBatches(CutBatches[CutPixels, PixelBatch]):
     """Batches drawn from `source`, of patches of `patch_px` of the original.
 
     components: 1 for luma, 3 for RGB. enlarged: the network takes images enlarged to their
@@ -70,16 +82,70 @@ class PixelBatches(SeededBatches[PixelBatch]):
         self._patch_px = patch_px
         self._batch = batch
 
-    def draw(self, rng: np.random.Generator) -> PixelBatch:
+    def cut(self, rng: np.random.Generator) -> CutPixels:
         common_scale = int(rng.choice(self._degradation.scales))
-        pairs = []
+        patches, scales, compressions = [], [], []
         for _ in range(self._batch):
             scale = int(rng.choice(self._degradation.scales)) if self._enlarged else common_scale
+            patches.append(self._source.draw(rng))
+            scales.append(scale)
+            compressions.append(self._degradation.draw_compression(scale, rng))
+        return CutPixels(torch.from_numpy(np.stack(patches)), tuple(scales), tuple(compressions))
+
+    def degrade(self, cut: CutPixels) -> PixelBatch:
+        pairs = []
+        for rgb, scale, compression in zip(
+            cut.patches.numpy(), cut.scales, cut.compressions, strict=True
+        ):
             side = source_px(self._patch_px, (scale,))
-            patch = components_of(self._source.draw(rng), self._components)[:side, :side]
-            compression = self._degradation.draw_compression(scale, rng)
+            patch = components_of(rgb, self._components)[:side, :side]
             pairs.append(pair_of(patch, scale, compression, self._enlarged).cut(self._patch_px))
         return collate(pairs, keys=self._keys)
+
+    @property
+    def device_can(self) -> bool:
+        """WebP and the keys are the CPU's."""
+        return not self._degradation.webp_qualities and not self._keys
+
+    def degrade_on_device(self, cut: CutPixels) -> PixelBatch:
+        """Patches of one scale and sampling together; order is kept."""
+        groups: dict[tuple[int, str], list[int]] = {}
+        for n, (scale, compression) in enumerate(zip(cut.scales, cut.compressions, strict=True)):
+            # Of what is not compressed any sampling will do.
+            sampling = compression.sampling if compression else self._degradation.samplings[0]
+            groups.setdefault((scale, sampling), []).append(n)
+        batches = [
+            self._degrade_alike(cut, chosen, scale, sampling)
+            for (scale, sampling), chosen in groups.items()
+        ]
+        order = [n for chosen in groups.values() for n in chosen]
+        return _joined(batches, sorted(range(len(order)), key=order.__getitem__))
+
+    def _degrade_alike(
+        self, cut: CutPixels, chosen: list[int], scale: int, sampling: str
+    ) -> PixelBatch:
+        patches, compressions = cut.patches[chosen], [cut.compressions[n] for n in chosen]
+        qualities = [compression.quality if compression else None for compression in compressions]
+        side = source_px(self._patch_px, (scale,))
+        high = patches[:, :side, :side].permute(0, 3, 1, 2)
+        if self._components == 1:
+            high = ycbcr_from_rgb(high)[:, :1]
+        clean, compressed = tensor_pixels.degrade(high, scale, qualities, sampling)
+        if not self._enlarged:
+            return PixelBatch(centred(compressed), centred(clean), centred(high))
+        px = self._patch_px
+        image = tensor_pixels.enlarged(compressed, scale)[..., :px, :px]
+        return PixelBatch(centred(image), None, centred(high[..., :px, :px]))
+
+
+def _joined(batches: Sequence[PixelBatch], order: list[int]) -> PixelBatch:
+    """The patches of several batches, in that order of theirs."""
+    lows = [batch.low for batch in batches if batch.low is not None]
+    return PixelBatch(
+        torch.cat([batch.image for batch in batches])[order],
+        torch.cat(lows)[order] if lows else None,
+        torch.cat([batch.high for batch in batches])[order],
+    )
 
 
 def source_px(patch_px: int, scales: Sequence[int]) -> int:
@@ -132,5 +198,9 @@ def collate(pairs: Sequence[Pair], *, keys: bool) -> PixelBatch:
 def tensor_of(images: Sequence[NDArray[np.uint8] | NDArray[np.float64]]) -> Tensor:
     """Levels, (H, W) or (H, W, 3) each, into centred samples, (N, C, H, W)."""
     stacked = np.stack([np.atleast_3d(image) for image in images]).transpose(0, 3, 1, 2)
-    samples = (stacked.astype(np.float32) - 128) * np.float32(PIXEL_SCALE)
-    return torch.from_numpy(np.ascontiguousarray(samples))
+    return centred(torch.from_numpy(np.ascontiguousarray(stacked)))
+
+
+def centred(levels: Tensor) -> Tensor:
+    """Centred samples / 255, float32."""
+    return (levels.float() - 128) * PIXEL_SCALE

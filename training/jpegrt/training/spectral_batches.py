@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jpegrt.kernels import spectrum_from_blocks
+from jpegrt.training import tensor_jpeg
+from jpegrt.training.batches import CutPatches
 from jpegrt.training.degradation import CELL_SCALE, Coefficients, Degradation, JpegCoder
 from jpegrt.training.images import PatchSource
-from jpegrt.training.pixel_batches import components_of, tensor_of
-from jpegrt.training.seeded_batches import SeededBatches
+from jpegrt.training.pixel_batches import centred, components_of, tensor_of
+from jpegrt.training.seeded_batches import CutBatches
 
 
 @dataclass
@@ -27,7 +29,7 @@ class SpectralBatch:
     high: Tensor
 
 
-class SpectralBatches(SeededBatches[SpectralBatch]):
+class SpectralBatches(CutBatches[CutPatches, SpectralBatch]):
     """Batches of luma drawn from `source`."""
 
     def __init__(
@@ -49,13 +51,23 @@ class SpectralBatches(SeededBatches[SpectralBatch]):
         """Made by the process that draws: its reader is not to be shared."""
         return JpegCoder(self._degradation)
 
-    def draw(self, rng: np.random.Generator) -> SpectralBatch:
+    def cut(self, rng: np.random.Generator) -> CutPatches:
+        drawn = [(self._source.draw(rng), self._coder.draw_tables(rng)) for _ in range(self._batch)]
+        return CutPatches.of("grey", drawn)
+
+    def degrade(self, cut: CutPatches) -> SpectralBatch:
         coded, originals = [], []
-        for _ in range(self._batch):
-            patch = components_of(self._source.draw(rng), 1)
-            coded += self._coder.compress(patch, "grey", *self._coder.draw_tables(rng))
+        for rgb, tables in zip(cut.patches.numpy(), cut.tables.numpy(), strict=True):
+            patch = components_of(rgb, 1)
+            coded += self._coder.compress_by(tables, patch, cut.sampling)
             originals.append(patch)
         return collate(coded, originals)
+
+    def degrade_on_device(self, cut: CutPatches) -> SpectralBatch:
+        luma = tensor_jpeg.ycbcr_from_rgb(cut.patches.permute(0, 3, 1, 2))[:, :1]
+        (blocks,) = tensor_jpeg.compressed_blocks(luma, cut.tables, cut.sampling)
+        spectrum = tensor_jpeg.spectra_of(blocks, cut.tables[:, 0], CELL_SCALE)
+        return SpectralBatch(spectrum, centred(luma))
 
 
 def collate(coded: Sequence[Coefficients], originals: Sequence[NDArray[np.uint8]]) -> SpectralBatch:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from torch import Tensor, nn
-from torch.utils.data import IterableDataset
+
+from jpegrt.training.seeded_batches import SeededBatches
 
 Network = TypeVar("Network", bound=nn.Module)
 Network_contra = TypeVar("Network_contra", bound=nn.Module, contravariant=True)
@@ -28,8 +29,9 @@ class Task(ABC, Generic[Network, Batch]):
         """The module whose parameters are trained; all others are frozen."""
 
     @abstractmethod
-    def batches(self, files: Sequence[Path], first_step: int) -> IterableDataset[Batch]:
-        """Endless, from the batch of `first_step` on; batch n depends on the seed and n alone."""
+    def batches(self, files: Sequence[Path], first_step: int) -> SeededBatches[Batch]:
+        """Endless, from the batch of `first_step` on; `CutBatches` if a device can degrade
+        them."""
 
     @abstractmethod
     def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
