@@ -15,14 +15,21 @@ def test_the_default_restores(scale: int | None) -> None:
     assert choose_model(None, scale) == "cellnet"
 
 
-def test_every_scale_has_a_shipped_model_or_a_sentence() -> None:
+def test_every_scale_has_a_shipped_model() -> None:
     shipped = {bundle.name: bundle.spec.enlargement for bundle in list_bundles()}
-    for scale in SCALES:
-        if scale in shipped.values():
-            assert shipped[choose_model(None, scale)] == scale
-        else:
-            with pytest.raises(UsageError, match=f"no shipped model enlarges {scale} times"):
-                choose_model(None, scale)
+    assert all(shipped[choose_model(None, scale)] == scale for scale in SCALES)
+
+
+def test_a_scale_for_which_nothing_is_shipped() -> None:
+    with pytest.raises(UsageError, match="no shipped model enlarges 7 times"):
+        choose_model(None, 7)
+
+
+def test_a_name_and_a_scale_are_a_model() -> None:
+    assert choose_model("jscnn", 3) == "jscnn-x3"
+    assert choose_model("jscnn-x3", 3) == "jscnn-x3"
+    with pytest.raises(UsageError, match="model jscnn-x3 enlarges 3 times, not 2"):
+        choose_model("jscnn-x3", 2)
 
 
 def test_a_named_model_has_to_enlarge_so_often(tmp_path: Path) -> None:
