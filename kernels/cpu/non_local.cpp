@@ -1,7 +1,6 @@
 #include "non_local.h"
 
 #include <algorithm>
-#include <cfloat>
 #include <limits>
 #include <vector>
 
@@ -15,11 +14,6 @@ namespace {
 
 constexpr double kLog2E = 1.4426950408889634;
 constexpr double kLeastSquaredH = 1e-6;
-
-// Distances in float are exact to 6e-7 of themselves, so logits are wrong by that part of them: not
-// by more than 4e-6 in the pairs that matter as long as the largest logit is above this (in bits).
-// It is 0 unless the query's own key is masked. Queries below are filtered one by one, in double.
-constexpr float kLeastMaxLogitInFloat = static_cast<float>(-8 * kLog2E);
 
 constexpr ptrdiff_t kTileRows = 16;     // a tile's halo is 2 rows in all, computed twice
 constexpr ptrdiff_t kLeastTile = 2048;  // positions

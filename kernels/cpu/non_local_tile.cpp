@@ -95,10 +95,9 @@ JPEGRT_INLINE void ForShifts(const ShiftRun& run, const Add& add) {
   for (; shift < run.last; ++shift) add(std::integral_constant<int, 1>(), shift);
 }
 
-// Adds the weights of kShifts shifts from `shift` on to `sums`. kOnline: some query's largest logit
-// is not known to be 0 beforehand, because its own key is masked. The running maximum then rescales
-// the running sum.
-template <int kLanes, int kChannels, bool kOnline, int kShifts>
+// Adds the weights of kShifts shifts from `shift` on to `sums`. kFindLargest: some query's largest
+// logit is not known to be 0 beforehand, because its own key is masked.
+template <int kLanes, int kChannels, bool kFindLargest, int kShifts>
 JPEGRT_INLINE void AddWeights(const Work& work, ptrdiff_t shift, const Span<float>& sums) {
   const ptrdiff_t first = std::max(work.begin, AlignDown(-(shift + kShifts - 1)));
   const ptrdiff_t last = std::min(work.end, AlignUp(work.planes.positions - shift));
@@ -107,25 +106,21 @@ JPEGRT_INLINE void AddWeights(const Work& work, ptrdiff_t shift, const Span<floa
   for (ptrdiff_t m = first; m < last; m += kLanes) {
     const auto scale = Load<kLanes>(work.planes.logit_scale + m);
     auto sum = Load<kLanes>(sums.at(m));
-    if constexpr (kOnline) {
+    Vector<float, kLanes> logits[kShifts];
+    for (int k = 0; k < kShifts; ++k) {
+      logits[k] = Logits<kLanes>(work, shift, k, m, scale);
+      sum += Exp2<kLanes>(logits[k]);
+    }
+    if constexpr (kFindLargest) {
       auto largest = Load<kLanes>(work.planes.max_logit + m);
-      for (int k = 0; k < kShifts; ++k) {
-        const auto logits = Logits<kLanes>(work, shift, k, m, scale);
-        const auto is_larger = logits > largest;
-        const auto ratio = Exp2<kLanes>(is_larger ? largest - logits : logits - largest);
-        sum = is_larger ? sum * ratio + 1.0f : sum + ratio;
-        largest = is_larger ? logits : largest;
-      }
+      for (int k = 0; k < kShifts; ++k) largest = logits[k] > largest ? logits[k] : largest;
       Store(work.planes.max_logit + m, largest);
-    } else {
-      for (int k = 0; k < kShifts; ++k)
-        sum += Exp2<kLanes>(Logits<kLanes>(work, shift, k, m, scale));
     }
     Store(sums.at(m), sum);
   }
 }
 
-template <int kLanes, int kChannels, bool kOnline>
+template <int kLanes, int kChannels, bool kFindLargest>
 JPEGRT_INLINE void SumWeightsOf(const NonLocalPlanes& planes, const std::vector<ShiftRun>& shifts,
                                 ptrdiff_t begin, ptrdiff_t end, NonLocalScratch* scratch) {
   using Double = Vector<double, kLanes>;
@@ -135,11 +130,11 @@ JPEGRT_INLINE void SumWeightsOf(const NonLocalPlanes& planes, const std::vector<
                      end,
                      {&scratch->squares, begin - reach, end + reach},
                      {&scratch->columns, begin - reach, end + reach}};
-  const Span<float> sums(&scratch->sums, begin, end), added_max(&scratch->added_max, begin, end);
+  const Span<float> sums(&scratch->sums, begin, end);
   const Span<double> totals(&scratch->totals, begin, end);
   std::fill(totals.at(begin), totals.at(end), 0.0);
   for (ptrdiff_t m = begin; m < end; ++m)
-    planes.max_logit[m] = *added_max.at(m) = planes.key_bias[m] == 0 ? 0 : -FLT_MAX;
+    planes.max_logit[m] = planes.key_bias[m] == 0 ? 0 : -FLT_MAX;
 
   for (const ShiftRun& run : shifts) {
     const ptrdiff_t first = std::max(begin, AlignDown(-(run.last - 1)));
@@ -147,25 +142,18 @@ JPEGRT_INLINE void SumWeightsOf(const NonLocalPlanes& planes, const std::vector<
     if (first >= last) continue;
     std::fill(sums.at(first), sums.at(last), 0.0f);
     ForShifts(run, [&](auto shifts_at_once, ptrdiff_t shift) JPEGRT_INLINE_LAMBDA {
-      AddWeights<kLanes, kChannels, kOnline, shifts_at_once>(work, shift, sums);
+      AddWeights<kLanes, kChannels, kFindLargest, shifts_at_once>(work, shift, sums);
     });
-    for (ptrdiff_t m = first; m < last; m += kLanes) {
-      auto total = Load<kLanes>(totals.at(m));
-      if constexpr (kOnline) {
-        const auto largest = Load<kLanes>(planes.max_logit + m);
-        const auto kept = Exp2<kLanes>(Load<kLanes>(added_max.at(m)) - largest);
-        total *= __builtin_convertvector(kept, Double);
-        Store(added_max.at(m), largest);
-      }
-      Store(totals.at(m), total + __builtin_convertvector(Load<kLanes>(sums.at(m)), Double));
-    }
+    for (ptrdiff_t m = first; m < last; m += kLanes)
+      Store(totals.at(m),
+            Load<kLanes>(totals.at(m)) + __builtin_convertvector(Load<kLanes>(sums.at(m)), Double));
   }
 
   for (ptrdiff_t m = begin; m < end; ++m) {
     const bool is_inside = m < planes.positions && m % planes.pitch < planes.width;
     const double sum = *totals.at(m);
     planes.inverse_sum[m] = is_inside && sum > 0 ? static_cast<float>(1 / sum) : 0.0f;
-    if (!is_inside) planes.max_logit[m] = 0;
+    if (!is_inside || planes.max_logit[m] >= kLeastMaxLogitInFloat) planes.max_logit[m] = 0;
   }
 }
 
@@ -266,10 +254,10 @@ JPEGRT_INLINE void SumValuesOf(const NonLocalPlanes& planes, const std::vector<S
 template <int kLanes, int kChannels>
 JPEGRT_INLINE void SumWeightsIn(const NonLocalPlanes& planes, const std::vector<ShiftRun>& shifts,
                                 ptrdiff_t begin, ptrdiff_t end, NonLocalScratch* scratch) {
-  bool is_online = false;
+  bool find_largest = false;
   for (ptrdiff_t m = begin; m < std::min(end, planes.positions); ++m)
-    is_online |= m % planes.pitch < planes.width && planes.key_bias[m] != 0;
-  if (is_online)
+    find_largest |= m % planes.pitch < planes.width && planes.key_bias[m] != 0;
+  if (find_largest)
     SumWeightsOf<kLanes, kChannels, true>(planes, shifts, begin, end, scratch);
   else
     SumWeightsOf<kLanes, kChannels, false>(planes, shifts, begin, end, scratch);

@@ -25,9 +25,15 @@ struct NonLocalPlanes {
   const float* value[3];     // z
   const float* key_bias;     // 0 for keys, -infinity for masked keys and outside the image
   const float* logit_scale;  // -log2(e) / (h^2 + 1e-6); 0 outside the image
-  float* max_logit;          // M: the largest logit (in bits) of the query's keys; -FLT_MAX if none
+  float* max_logit;          // M: the largest logit (in bits) of the query's keys, or 0 if it is
+                             // above kLeastMaxLogitInFloat; -FLT_MAX if there are none
   float* inverse_sum;        // 1 / S, S = sum of 2^(logit - M) over the keys; 0 outside, or if none
 };
+
+// Distances in float are exact to 6e-7 of themselves, so logits are wrong by that part of them: not
+// by more than 4e-6 in the pairs that matter as long as the largest logit is above this (in bits).
+// It is 0 unless the query's own key is masked. Queries below are filtered one by one, in double.
+constexpr float kLeastMaxLogitInFloat = static_cast<float>(-8 * 1.4426950408889634);
 
 // Shifts are taken in this many runs at a time: float sums within a run, double sums of runs.
 constexpr int kShiftsInRun = 32;
@@ -39,7 +45,7 @@ ptrdiff_t NonLocalSlack(ptrdiff_t pitch);
 
 // A tile's scratch memory, reused from tile to tile by one thread.
 struct NonLocalScratch {
-  std::vector<float> squares, columns, weights, weight_columns, sums, added_max;
+  std::vector<float> squares, columns, weights, weight_columns, sums;
   std::vector<double> totals;
 };
 
