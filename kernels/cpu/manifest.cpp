@@ -92,16 +92,16 @@ Manifest::Precision PrecisionFromJson(const std::string& name, const Json& entry
   return precision;
 }
 
-// What a model on pixels has beyond one on cells: all of it may be left out.
+// What a model on pixels has beyond one on coefficients: all of it may be left out.
 void CheckDomain(const Json& json, Manifest* manifest) {
-  constexpr const char* kDomains[] = {"cells", "luma", "rgb"};
+  constexpr const char* kDomains[] = {"cells", "luma", "rgb", "spectral"};
   manifest->domain = JPEGRT_DOMAIN_CELLS;
   if (const Json* domain = json.Find("domain")) {
     const auto* end = std::end(kDomains);
     const auto* found = std::find_if(kDomains, end, [&](const char* name) {
       return domain->is_string() && domain->text == name;
     });
-    Require(found != end, "domain is not cells, luma or rgb");
+    Require(found != end, "domain is not cells, luma, rgb or spectral");
     manifest->domain = static_cast<jpegrt_domain>(found - kDomains);
   }
   manifest->enlargement = OptionalUpTo(4, json.Find("scale"));
@@ -113,11 +113,11 @@ void CheckDomain(const Json& json, Manifest* manifest) {
   Require(manifest->minimum_px > 0, "minimum_px is not from 1 to 4096");
   manifest->multiple_px = OptionalUpTo(1024, rule->Find("multiple_px"));
   Require(manifest->multiple_px > 0, "multiple_px is not from 1 to 1024");
-  if (manifest->domain == JPEGRT_DOMAIN_CELLS)
+  const bool on_cells = manifest->domain == JPEGRT_DOMAIN_CELLS;
+  if (on_cells || manifest->domain == JPEGRT_DOMAIN_SPECTRAL)
     Require(manifest->enlargement == 1 && manifest->minimum_px == 1 && manifest->multiple_px == 1,
-            "a model on cells has a scale or a size rule other than 1");
-  else
-    Require(manifest->cell_px == 1, "cell_px of a model on pixels is not 1");
+            "a model on cells or spectra has a scale or a size rule other than 1");
+  Require(on_cells || manifest->cell_px == 1, "cell_px of a model that takes no cells is not 1");
 }
 
 // The graphs that the domain needs, and none beyond.
@@ -129,8 +129,8 @@ void CheckGraphs(const Manifest& manifest) {
   };
   if (manifest.domain == JPEGRT_DOMAIN_CELLS)
     Require(count(1) > 0, "no graph is grey");
-  else if (manifest.domain == JPEGRT_DOMAIN_LUMA)
-    Require(count(1) == 1 && count(3) == 0, "a luma model's graphs are not one, grey");
+  else if (manifest.domain != JPEGRT_DOMAIN_RGB)
+    Require(count(1) == 1 && count(3) == 0, "a luma or spectral model's graphs are not one, grey");
   else
     Require(count(3) == 1 && count(1) <= 1, "an rgb model's graphs are not one, and one grey");
 }

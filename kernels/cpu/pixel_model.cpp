@@ -165,9 +165,10 @@ template void PixelModel::Write(const PixelView&, const PixelTensors&, const flo
                                 uint16_t*, size_t) const;
 
 std::unique_ptr<PixelModel> PixelModelFrom(const jpegrt_model& model) {
-  if (model.domain != JPEGRT_DOMAIN_CELLS) return std::make_unique<PixelModel>(model);
+  if (model.domain != JPEGRT_DOMAIN_CELLS && model.domain != JPEGRT_DOMAIN_SPECTRAL)
+    return std::make_unique<PixelModel>(model);
   Require(model.enlargement <= 1 && model.minimum_px <= 1 && model.multiple_px <= 1,
-          "a model that takes cells neither enlarges nor has a size rule");
+          "a model that takes cells or spectra neither enlarges nor has a size rule");
   return nullptr;
 }
 

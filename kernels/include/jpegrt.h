@@ -261,9 +261,10 @@ typedef struct jpegrt_engine {
 /* ---- Model: which tensors a network takes ------------------------------------------------ */
 
 typedef enum jpegrt_domain {
-  JPEGRT_DOMAIN_CELLS = 0, /* JPEGs only: what their coefficients say, before any rounding */
-  JPEGRT_DOMAIN_LUMA = 1,  /* pixels: their luma */
-  JPEGRT_DOMAIN_RGB = 2    /* pixels: R, G and B */
+  JPEGRT_DOMAIN_CELLS = 0,   /* JPEGs only: what their coefficients say, before any rounding */
+  JPEGRT_DOMAIN_LUMA = 1,    /* pixels: their luma */
+  JPEGRT_DOMAIN_RGB = 2,     /* pixels: R, G and B */
+  JPEGRT_DOMAIN_SPECTRAL = 3 /* JPEGs only: luma's dequantised coefficients */
 } jpegrt_domain;
 
 /* A graph on cells restores images of one sampling. Its tensors, with r = cell_px, on an image of
@@ -273,6 +274,12 @@ typedef enum jpegrt_domain {
  *   in  steps  (1, 64 * components)                     quantisation steps, raster order, Y Cb Cr
  *   out luma_restored   (1, r * r, H / r, W / r)
  *   out chroma_restored (1, 2 * r * r, H / r, W / r)    full resolution; absent in grey
+ *
+ * A spectral model has one graph, of 1 component. On a component of R x C blocks:
+ *   in  spectrum      (1, 64, R, C)     as jpegrt_spectrum_from_blocks writes it, by the `scale`
+ *   out luma_restored (1, 1, 8 * R, 8 * C)              centred samples times `scale`
+ * Cb and Cr go around it as a plain decoder makes them, and so does what is subsampled of R, G and
+ * B. A JPEG whose luma is subsampled is refused.
  *
  * A graph on pixels restores images of any origin. Its tensors, with C = components and e =
  * enlargement, on an image padded to H x W by the model's size rule with its outermost pixels,
@@ -297,7 +304,7 @@ typedef struct jpegrt_model {
   uint32_t n_graphs;
   const jpegrt_graph* graphs; /* copied; on cells a grey graph is required */
   jpegrt_domain domain;
-  /* Of models on pixels, whose cell_px is 1; 0 is 1, which a model on cells has everywhere. */
+  /* Of models on pixels; 0 is 1, which others have everywhere. cell_px is 1 but on cells. */
   uint32_t enlargement; /* how often the output is as wide and as high as the image; at most 4 */
   uint32_t minimum_px;  /* the least width and height that the network takes; at most 4096 */
   uint32_t multiple_px; /* and what they have to be a multiple of; at most 1024 */
@@ -394,12 +401,12 @@ typedef struct jpegrt_session_options {
   uint32_t struct_size;
   uint32_t threads;         /* for everything but the engine, at most 1024; 0 = one per core */
   jpegrt_read_options read; /* its limit counts pixels given and, if they are more, restored ones */
-  /* 1: what a model on cells restores is projected as by jpegrt_project_cells, with `slack`, where
-   * a component is sampled 1x1: luma, and chroma that is not subsampled. */
+  /* 1: what a model on cells or spectra restores is projected as by jpegrt_project_cells, with
+   * `slack`, where a component is sampled 1x1: luma, and chroma that is not subsampled. */
   uint32_t project;
   float slack; /* steps, 0 or more */
   /* NULL: everything runs on the CPU. Else a handle that is attached: the session restores there,
-   * and the engine gets device tensors. For plain decoders and models on cells. */
+   * and the engine gets device tensors. For plain decoders and models on cells or spectra. */
   jpegrt_cuda* cuda;
 } jpegrt_session_options;
 

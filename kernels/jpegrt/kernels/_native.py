@@ -53,6 +53,7 @@ class Domain(IntEnum):
     CELLS = 0
     LUMA = 1
     RGB = 2
+    SPECTRAL = 3
 
 
 class Layout(IntEnum):

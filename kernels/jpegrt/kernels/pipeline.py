@@ -64,7 +64,8 @@ class GraphSpec:
 class ModelSpec:
     """Which tensors a model's graphs take: `jpegrt_model` in jpegrt.h.
 
-    domain: "cells" for JPEGs' coefficients; "luma" or "rgb" for pixels, with cell_px 1.
+    domain: "cells" or "spectral" for JPEGs' coefficients; "luma" or "rgb" for pixels. cell_px is 1
+        but for cells.
     enlargement, minimum_px, multiple_px: of models on pixels; how often the output is as wide and
         as high as the image, and the sides that the network takes.
     """
@@ -79,7 +80,7 @@ class ModelSpec:
 
     @property
     def takes_pixels(self) -> bool:
-        return self.domain != "cells"
+        return self.domain in ("luma", "rgb")
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ class Pipeline:
         """cuda: the GPU to restore on; the engine is then a `CudaEngine`. None: the CPU.
         threads: for everything but the engine, 0 = one per core; on a GPU there are none. The rest as for
         `CoefficientReader.read`; max_pixels limits restored pixels too, where they are more.
-        project: the slack, in steps, with which what a model on cells restores is projected as by
-            `project_cells`, where a component is sampled 1x1; None: it is not projected.
+        project: the slack, in steps, with which what a model on coefficients restores is projected
+            as by `project_cells`, where a component is sampled 1x1; None: it is not projected.
         Raises NativeError or ValueError."""
         self._handle = ct.c_void_p()  # first, for __del__
         self._shape: tuple[int, ...] = ()

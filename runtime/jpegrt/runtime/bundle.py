@@ -184,22 +184,26 @@ def _check(manifest: dict[str, Any]) -> None:
 
 
 def _check_domain(manifest: dict[str, Any]) -> None:
-    """What a model on pixels has beyond one on cells: all of it may be left out."""
+    """What a model on pixels has beyond one on coefficients: all of it may be left out."""
     domain, scale = manifest.get("domain", "cells"), manifest.get("scale", 1)
-    _require(domain in ("cells", "luma", "rgb"), "domain is not cells, luma or rgb")
+    _require(
+        domain in ("cells", "luma", "rgb", "spectral"), "domain is not cells, luma, rgb or spectral"
+    )
     _require(_is_integer(scale) and 1 <= scale <= 4, "scale is not 1, 2, 3 or 4")
     rule = manifest.get("size_rule", {})
     _require(isinstance(rule, dict), "size_rule is no table")
     minimum, multiple = rule.get("minimum_px", 1), rule.get("multiple_px", 1)
     _require(_is_integer(minimum) and 1 <= minimum <= 4096, "minimum_px is not from 1 to 4096")
     _require(_is_integer(multiple) and 1 <= multiple <= 1024, "multiple_px is not from 1 to 1024")
-    if domain == "cells":
+    if domain in ("cells", "spectral"):
         _require(
             scale == minimum == multiple == 1,
-            "a model on cells has a scale or a size rule other than 1",
+            "a model on cells or spectra has a scale or a size rule other than 1",
         )
-    else:
-        _require(manifest["cell_px"] == 1, "cell_px of a model on pixels is not 1")
+    _require(
+        domain == "cells" or manifest["cell_px"] == 1,
+        "cell_px of a model that takes no cells is not 1",
+    )
 
 
 def _check_graphs(domain: str, components: list[int]) -> None:
@@ -207,8 +211,8 @@ def _check_graphs(domain: str, components: list[int]) -> None:
     grey, colour = components.count(1), components.count(3)
     if domain == "cells":
         _require(grey > 0, "no graph is grey")
-    elif domain == "luma":
-        _require((grey, colour) == (1, 0), "a luma model's graphs are not one, grey")
+    elif domain != "rgb":
+        _require((grey, colour) == (1, 0), "a luma or spectral model's graphs are not one, grey")
     else:
         _require(colour == 1 and grey <= 1, "an rgb model's graphs are not one, and one grey")
 
