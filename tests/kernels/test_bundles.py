@@ -56,6 +56,13 @@ PIXELS: dict[str, Any] = {
     ],
 }
 
+SPECTRAL: dict[str, Any] = {
+    **GOOD,
+    "cell_px": 1,
+    "domain": "spectral",
+    "graphs": [{"name": "grey", "components": 1, "chroma_h": 1, "chroma_v": 1}],
+}
+
 
 def fresh(value: Any) -> Any:
     """A copy that shares nothing, within itself either."""
@@ -215,7 +222,7 @@ def test_null_pointers_are_refused() -> None:
 VALUES: list[Any] = [
     None,
     *(True, False, 0, 1, 2, 3, 4, 8, 16, -1, 1.0, 2.5, 2**70),
-    *("luma", "rgb", "cells"),
+    *("luma", "rgb", "cells", "spectral"),
     *("", "grey", "420", "fp32", "grey.onnx", "..", "a/b", "a\\b", "a:b", "ü.onnx", "a b", "x\n"),
     *([], {}, [1], {"sha256": 1}, {"files": {}}, {"files": {"grey": "grey.onnx"}}),
     GOOD["graphs"][0],
@@ -237,7 +244,7 @@ def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @st.composite
 def edited_manifests(draw: st.DrawFn) -> object:
-    manifest = fresh(draw(st.sampled_from([GOOD, PIXELS])))
+    manifest = fresh(draw(st.sampled_from([GOOD, PIXELS, SPECTRAL])))
     for _ in range(draw(st.integers(1, 3))):
         *path, last = draw(st.sampled_from([p for p in places(manifest) if p != ("format",)]))
         parent: Any = manifest
@@ -266,6 +273,12 @@ def edited_manifests(draw: st.DrawFn) -> object:
 @example({**PIXELS, "cell_px": 2})
 @example({**PIXELS, "size_rule": {"minimum_px": 4097}})
 @example({**PIXELS, "size_rule": {"multiple_px": 1025}})
+@example(SPECTRAL)
+@example({**SPECTRAL, "cell_px": 2})
+@example({**SPECTRAL, "scale": 2})
+@example({**SPECTRAL, "size_rule": {"minimum_px": 8, "multiple_px": 8}})
+@example({**SPECTRAL, "graphs": PIXELS["graphs"]})
+@example({**SPECTRAL, "graphs": PIXELS["graphs"][1:]})
 @example({**GOOD, "scale": 2})
 @example({**GOOD, "format": 2})
 @example({**GOOD, "format": "1"})

@@ -5,8 +5,10 @@ from torch import nn
 from jpegrt.export.cell_model import CellModel
 from jpegrt.export.model import Model
 from jpegrt.export.pixel_model import COLOUR_RULES, PixelModel
+from jpegrt.export.spectral_model import SpectralModel
 from jpegrt.runtime.errors import UsageError
 from jpegrt.training.networks.cellnet import CellNet
+from jpegrt.training.networks.hrcnn import HRCNN
 from jpegrt.training.pixel_degradation import PixelDegradation
 from jpegrt.training.recipe import Recipe
 from jpegrt.training.tasks import TASKS
@@ -24,6 +26,9 @@ def model_of(recipe: Recipe, network: nn.Module, scale: int | None) -> Model:
     if isinstance(network, CellNet):
         _require_scale(recipe, scale, (1,))
         return CellModel(network, SAMPLINGS)
+    if isinstance(network, HRCNN):
+        _require_scale(recipe, scale, (1,))
+        return SpectralModel(network)
     domain = str(network.domain)
     if domain not in COLOUR_RULES:
         raise UsageError(f"{architecture} takes a {domain}: it cannot be exported yet")

@@ -79,6 +79,11 @@ class ModelSpec:
     multiple_px: int = 1
 
     @property
+    def input_px(self) -> int:
+        """Pixels from one row, or column, of a graph's input to the next."""
+        return 8 if self.domain == "spectral" else self.cell_px
+
+    @property
     def takes_pixels(self) -> bool:
         return self.domain in ("luma", "rgb")
 
