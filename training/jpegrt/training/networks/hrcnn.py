@@ -137,11 +137,13 @@ class CollapsedDecoding(nn.Module):
             (65, 8, height, width); to the merging biases too."""
             reach = [side - 1 for side in pixels.shape[2:]]
             weight = F.conv2d(F.pad(merged, (reach[1],) * 2 + (reach[0],) * 2), pixels)
-            padding = tuple(int(side > 1) * 3 for side in weight.shape[2:])
-            layer = nn.ConvTranspose2d(FREQUENCIES + 1, 1, weight.shape[2:], stride, padding)
+            height, width = weight.shape[2:]
+            layer = nn.ConvTranspose2d(
+                FREQUENCIES + 1, 1, (height, width), stride, (3 if height > 1 else 0, 3)
+            )
             layer.weight.copy_(weight)
             assert layer.bias is not None
-            layer.bias.copy_((pixels.sum((2, 3)) @ merge_bias))
+            layer.bias.copy_(pixels.sum((2, 3)) @ merge_bias)
             return layer
 
         self.samples = answers(merged, pixels, (BLOCK_PX, BLOCK_PX))
