@@ -33,6 +33,13 @@ uint32_t IntegerUpTo(uint32_t most, const Json& value) {
   return value.number >= 1 && value.number <= most ? static_cast<uint32_t>(value.number) : 0;
 }
 
+// An integer that a manifest may leave out, which is then 0; `most` + 1 for anything else.
+uint32_t AbsentUpTo(uint32_t most, const Json* value) {
+  if (!value) return 0;
+  const uint32_t integer = IntegerUpTo(most, *value);
+  return integer > 0 ? integer : most + 1;
+}
+
 // An integer that a manifest may leave out, which is then 1; 0 for anything else.
 uint32_t OptionalUpTo(uint32_t most, const Json* value) {
   return value ? IntegerUpTo(most, *value) : 1;
@@ -120,8 +127,30 @@ void CheckDomain(const Json& json, Manifest* manifest) {
   Require(on_cells || manifest->cell_px == 1, "cell_px of a model that takes no cells is not 1");
 }
 
+// What an unfolded model has beyond one that is not.
+void CheckUnfolding(const Json& json, Manifest* manifest) {
+  manifest->unfoldings = AbsentUpTo(64, json.Find("unfoldings"));
+  Require(manifest->unfoldings <= 64, "unfoldings is not from 1 to 64");
+  manifest->window_px = AbsentUpTo(65535, json.Find("window_px"));
+  Require(manifest->window_px <= 65535, "window_px is not from 1 to 65535");
+  if (manifest->unfoldings > 0)
+    Require(manifest->domain == JPEGRT_DOMAIN_RGB, "an unfolded model's domain is not rgb");
+  else
+    Require(manifest->window_px == 0, "a model that is not unfolded has a window_px");
+}
+
+void CheckUnfoldedGraphs(const Manifest& manifest) {
+  std::set<std::string> names;
+  for (const Manifest::Graph& graph : manifest.graphs)
+    if (graph.components == 3) names.insert(graph.name);
+  Require(manifest.graphs.size() == 4 &&
+              names == std::set<std::string>{"arm", "arm_guide", "rem", "rem_guide"},
+          "an unfolded model's graphs are not arm, arm_guide, rem and rem_guide");
+}
+
 // The graphs that the domain needs, and none beyond.
 void CheckGraphs(const Manifest& manifest) {
+  if (manifest.unfoldings > 0) return CheckUnfoldedGraphs(manifest);
   const auto count = [&](uint32_t components) {
     return std::count_if(
         manifest.graphs.begin(), manifest.graphs.end(),
@@ -151,6 +180,7 @@ Manifest Checked(const Json& json) {
   manifest.input_scale = static_cast<float>(scale.number);
 
   CheckDomain(json, &manifest);
+  CheckUnfolding(json, &manifest);
   const Json& graphs = *json.Find("graphs");
   Require(graphs.is_array() && !graphs.items.empty(), "graphs is no list of graphs");
   std::set<std::string> names;

@@ -60,6 +60,10 @@ PixelModel::PixelModel(const jpegrt_model& model)
   Require(enlargement_ <= kMaxEnlargement, "the model's enlargement is not from 1 to 4");
   Require(minimum_px_ <= kMaxMinimumPx, "the model's minimum_px is more than 4096");
   Require(multiple_px_ <= kMaxMultiplePx, "the model's multiple_px is more than 1024");
+  if (model.unfoldings > 0) {
+    colour_graph_ = "rem";
+    return;
+  }
   for (uint32_t i = 0; i < model.n_graphs; ++i) {
     const jpegrt_graph& graph = model.graphs[i];
     const bool is_colour = graph.components == 3 && domain_ == JPEGRT_DOMAIN_RGB;

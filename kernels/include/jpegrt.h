@@ -290,7 +290,19 @@ typedef enum jpegrt_domain {
  * that one, grey images are given three times, and become the luma of what comes out. Domain luma
  * has one graph, of 1 component: it sees the luma of RGB pixels (T.871, section 7) and the Y of
  * JPEGs that have one. Chroma goes around it, in float, and is enlarged by cubic convolution
- * (Keys, a = -1/2, pixel centres aligned, the nearest samples beyond the edges). */
+ * (Keys, a = -1/2, pixel centres aligned, the nearest samples beyond the edges).
+ *
+ * An unfolded model (CISR) is of domain rgb and has four graphs of 3 components, around the
+ * non-local operator. With all tensors (1, 3, H, W), but `width`, h of that operator, (1, 1, H, W),
+ * and `high` (1, 3, e * H, e * W), which begins as `image` enlarged as chroma is above, they run
+ * `unfoldings` times in turn:
+ *   arm_guide  in high                  out guide, width
+ *   arm        in image, high, filtered out low             filtered: `image` by `guide`
+ *   rem_guide  in low                   out width
+ *   rem        in image, low, filtered  out high            filtered: `image` by `low`
+ * Keys of the operator are those of jpegrt_find_blocking_edges for `image`, blocks from its corner,
+ * ratio 2, least_step one level. Without a window_px, time grows with the square of H * W, and
+ * images of more than 2^18 pixels are refused. */
 typedef struct jpegrt_graph {
   const char* name;
   uint32_t components;         /* 1: grey, 3: Y, Cb, Cr */
@@ -308,6 +320,9 @@ typedef struct jpegrt_model {
   uint32_t enlargement; /* how often the output is as wide and as high as the image; at most 4 */
   uint32_t minimum_px;  /* the least width and height that the network takes; at most 4096 */
   uint32_t multiple_px; /* and what they have to be a multiple of; at most 1024 */
+  /* Of unfolded models, else 0. */
+  uint32_t unfoldings; /* at most 64 */
+  uint32_t window_px;  /* as in jpegrt_non_local_options; at most 65535 */
 } jpegrt_model;
 
 /* ---- Bundle: a model in a folder --------------------------------------------------------- */

@@ -57,11 +57,13 @@ Session::Session(const jpegrt_session_options& options, const jpegrt_model* mode
                  const jpegrt_engine* engine)
     : read_options_(options.read) {
   std::unique_ptr<PixelModel> pixel_model;
+  std::unique_ptr<Unfolding> unfolding;
   if (model) {
     cell_px_ = model->cell_px;
     scale_ = model->scale;
     graphs_ = Graphs(*model);
     pixel_model = PixelModelFrom(*model);
+    unfolding = UnfoldingFrom(*model, options.threads);
     is_spectral_ = model->domain == JPEGRT_DOMAIN_SPECTRAL;
     if (is_spectral_) {
       Require(cell_px_ == 1, "the cell_px of a spectral model is not 1");
@@ -80,7 +82,8 @@ Session::Session(const jpegrt_session_options& options, const jpegrt_model* mode
   }
   auto cpu = std::make_unique<CpuBackend>(options);
   if (pixel_model)
-    pixel_pipeline_ = std::make_unique<PixelPipeline>(std::move(pixel_model), cpu.get());
+    pixel_pipeline_ =
+        std::make_unique<PixelPipeline>(std::move(pixel_model), std::move(unfolding), cpu.get());
   backend_ = std::move(cpu);
 }
 

@@ -170,6 +170,8 @@ class Model(ct.Structure):
         ("enlargement", ct.c_uint32),
         ("minimum_px", ct.c_uint32),
         ("multiple_px", ct.c_uint32),
+        ("unfoldings", ct.c_uint32),
+        ("window_px", ct.c_uint32),
     )
 
 

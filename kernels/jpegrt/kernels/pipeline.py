@@ -68,6 +68,8 @@ class ModelSpec:
         but for cells.
     enlargement, minimum_px, multiple_px: of models on pixels; how often the output is as wide and
         as high as the image, and the sides that the network takes.
+    unfoldings, window_px: of unfolded models, else 0; how often their graphs run, and the window of
+        the non-local operator, 0 for the whole image.
     """
 
     cell_px: int
@@ -77,6 +79,8 @@ class ModelSpec:
     enlargement: int = 1
     minimum_px: int = 1
     multiple_px: int = 1
+    unfoldings: int = 0
+    window_px: int = 0
 
     @property
     def input_px(self) -> int:
@@ -161,6 +165,8 @@ class Pipeline:
                 model.enlargement,
                 model.minimum_px,
                 model.multiple_px,
+                model.unfoldings,
+                model.window_px,
             )
             # Kept: the native side calls it as long as the session lives.
             self._callback = _native.EngineRun(

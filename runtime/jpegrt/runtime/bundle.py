@@ -52,6 +52,8 @@ class Bundle:
             self.manifest.get("scale", 1),
             self.manifest.get("size_rule", {}).get("minimum_px", 1),
             self.manifest.get("size_rule", {}).get("multiple_px", 1),
+            self.manifest.get("unfoldings", 0),
+            self.manifest.get("window_px", 0),
         )
 
     def choose_precision(self, precision: str | None) -> str:
@@ -144,6 +146,7 @@ def _check(manifest: dict[str, Any]) -> None:
     _require(type(scale) in (int, float) and 0 < scale < math.inf, "input_scale is not above 0")
 
     _check_domain(manifest)
+    _check_unfolding(manifest)
     graphs = manifest["graphs"]
     _require(isinstance(graphs, list) and bool(graphs), "graphs is no list of graphs")
     for graph in graphs:
@@ -158,7 +161,10 @@ def _check(manifest: dict[str, Any]) -> None:
                 _is_integer(factor) and factor > 0 and cell_px % factor == 0,
                 f"the chroma factors of graph {graph['name']} do not divide cell_px",
             )
-    _check_graphs(manifest.get("domain", "cells"), [graph["components"] for graph in graphs])
+    if "unfoldings" in manifest:
+        _check_unfolded_graphs(graphs)
+    else:
+        _check_graphs(manifest.get("domain", "cells"), [graph["components"] for graph in graphs])
     names = {graph["name"] for graph in graphs}
     _require(len(names) == len(graphs), "two graphs share a name")
 
@@ -203,6 +209,25 @@ def _check_domain(manifest: dict[str, Any]) -> None:
     _require(
         domain == "cells" or manifest["cell_px"] == 1,
         "cell_px of a model that takes no cells is not 1",
+    )
+
+
+def _check_unfolding(manifest: dict[str, Any]) -> None:
+    """What an unfolded model has beyond one that is not."""
+    for key, most in (("unfoldings", 64), ("window_px", 65535)):
+        value = manifest.get(key, 1)
+        _require(_is_integer(value) and 1 <= value <= most, f"{key} is not from 1 to {most}")
+    if "unfoldings" in manifest:
+        _require(manifest.get("domain") == "rgb", "an unfolded model's domain is not rgb")
+    else:
+        _require("window_px" not in manifest, "a model that is not unfolded has a window_px")
+
+
+def _check_unfolded_graphs(graphs: list[dict[str, Any]]) -> None:
+    names = {graph["name"] for graph in graphs if graph["components"] == 3}
+    _require(
+        len(graphs) == 4 and names == {"arm", "arm_guide", "rem", "rem_guide"},
+        "an unfolded model's graphs are not arm, arm_guide, rem and rem_guide",
     )
 
 
