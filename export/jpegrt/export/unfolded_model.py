@@ -82,12 +82,12 @@ class UnfoldedModel(Model):
         )
 
     def export_single(self) -> onnx.ModelProto:
-        """All of it, for runtimes that have no non-local operator: `image` and `keys`, (N, 1, H, W),
-        0 or 1, to `image_restored`. Every weight is there once."""
-        batch, rows, columns = (torch.export.Dim(name) for name in ("n", "rows", "columns"))
-        dynamic = {0: batch, 2: rows, 3: columns}
-        image = torch.rand(2, COMPONENTS, 9, 11) - 0.5
-        keys = (torch.rand(2, 1, 9, 11) < 0.9).float()
+        """All of it, for runtimes that have no non-local operator: `image` and `keys`, (1, 1, H, W),
+        0 or 1, to `image_restored`; of one image. Every weight is there once."""
+        rows, columns = (torch.export.Dim(name) for name in ("rows", "columns"))
+        dynamic = {2: rows, 3: columns}
+        image = torch.rand(1, COMPONENTS, 9, 11) - 0.5
+        keys = (torch.rand(1, 1, 9, 11) < 0.9).float()
         return export_module(
             self._network, (image, keys), (dynamic, dynamic), ["image", "keys"], ["image_restored"]
         )
@@ -133,7 +133,7 @@ class UnfoldedModel(Model):
             tensors[f"{name}_filtered"] = filtered
             if name == "arm":
                 tensors["low"] = module.restore(image, copies, guide, filtered)
-        return {name: tensor.numpy() for name, tensor in tensors.items()}
+        return {name: tensor.contiguous().numpy() for name, tensor in tensors.items()}
 
     def manifest(self) -> dict[str, Any]:
         network = self._network
