@@ -34,6 +34,9 @@ void CheckTrusted(const jpegrt::Manifest& manifest) {
   Expect(manifest.minimum_px >= 1 && manifest.minimum_px <= (takes_pixels ? 4096u : 1u));
   Expect(manifest.multiple_px >= 1 && manifest.multiple_px <= (takes_pixels ? 1024u : 1u));
   Expect(takes_cells || r == 1);
+  Expect(manifest.unfoldings <= 64 && manifest.window_px <= 65535);
+  Expect(manifest.unfoldings == 0 ||
+         (manifest.domain == JPEGRT_DOMAIN_RGB && manifest.graphs.size() == 4));
   Expect(!is_spectral || manifest.graphs.size() == 1);
   const uint32_t needed = manifest.domain == JPEGRT_DOMAIN_RGB ? 3 : 1;
   bool has_needed = false;
