@@ -56,7 +56,8 @@ def run_torch(network: CISR, pixels: Pixels) -> NDArray[np.float64]:
     image = (image - 128) * np.float32(1 / 255)
     keys = torch.from_numpy(find_blocking_edges(image))
     restored: NDArray[np.float64] = network(torch.from_numpy(image), keys).double().numpy()
-    return np.clip(restored[0].transpose(1, 2, 0) * 255 + 128, 0, 255)
+    levels: NDArray[np.float64] = restored[0].transpose(1, 2, 0) * 255 + 128
+    return levels.clip(0, 255)
 
 
 def blocky(height: int, width: int) -> Pixels:
