@@ -13,7 +13,9 @@ from tests.export.small import run_onnx
 from tests.kernels.c_programs import Libjpeg
 from tests.kernels.images import Pixels, synthetic
 
+from jpegrt.export.build import BuildRequest, build
 from jpegrt.export.bundle_writer import BundleRequest, write_bundle
+from jpegrt.export.profiles import DEFAULT_PROFILES
 from jpegrt.export.unfolded_model import UnfoldedModel
 from jpegrt.kernels import (
     GraphSpec,
@@ -250,11 +252,18 @@ def test_a_window_is_in_the_manifest() -> None:
     assert UnfoldedModel(random_network(), window_px=5).manifest()["window_px"] == 5
 
 
+def test_engines_are_not_built_of_it(bundle: Bundle, tmp_path: Path) -> None:
+    request = BuildRequest(bundle, tmp_path, ["sm86"], ["fp16"], DEFAULT_PROFILES)
+    with pytest.raises(UsageError, match="small is unfolded, and runs on the CPU only"):
+        build(request, lambda line: None)
+
+
 def test_too_large_for_a_session(bundle: Bundle) -> None:
     with pytest.raises(RestoreError, match="export it with --window for larger ones"):
         Session(str(bundle.folder)).restore(np.zeros((600, 600, 3), np.uint8))
 
 
+@pytest.mark.slow
 def test_a_single_file_equals_pytorch(network: CISR) -> None:
     model = UnfoldedModel(network).export_single()
     assert [value.name for value in model.graph.input] == ["image", "keys"]
