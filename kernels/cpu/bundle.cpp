@@ -57,7 +57,8 @@ Bundle::Bundle(const std::string& folder) : folder_(folder + "/") {
             manifest_.input_scale, static_cast<uint32_t>(graphs_.size()),
             graphs_.data(),        manifest_.domain,
             manifest_.enlargement, manifest_.minimum_px,
-            manifest_.multiple_px};
+            manifest_.multiple_px, manifest_.unfoldings,
+            manifest_.window_px};
 }
 
 const std::string& Bundle::ChoosePrecision(const char* precision) const {

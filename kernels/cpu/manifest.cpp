@@ -33,6 +33,13 @@ uint32_t IntegerUpTo(uint32_t most, const Json& value) {
   return value.number >= 1 && value.number <= most ? static_cast<uint32_t>(value.number) : 0;
 }
 
+// An integer that a manifest may leave out, which is then 0; `most` + 1 for anything else.
+uint32_t AbsentUpTo(uint32_t most, const Json* value) {
+  if (!value) return 0;
+  const uint32_t integer = IntegerUpTo(most, *value);
+  return integer > 0 ? integer : most + 1;
+}
+
 // An integer that a manifest may leave out, which is then 1; 0 for anything else.
 uint32_t OptionalUpTo(uint32_t most, const Json* value) {
   return value ? IntegerUpTo(most, *value) : 1;
@@ -92,16 +99,16 @@ Manifest::Precision PrecisionFromJson(const std::string& name, const Json& entry
   return precision;
 }
 
-// What a model on pixels has beyond one on cells: all of it may be left out.
+// What a model on pixels has beyond one on coefficients: all of it may be left out.
 void CheckDomain(const Json& json, Manifest* manifest) {
-  constexpr const char* kDomains[] = {"cells", "luma", "rgb"};
+  constexpr const char* kDomains[] = {"cells", "luma", "rgb", "spectral"};
   manifest->domain = JPEGRT_DOMAIN_CELLS;
   if (const Json* domain = json.Find("domain")) {
     const auto* end = std::end(kDomains);
     const auto* found = std::find_if(kDomains, end, [&](const char* name) {
       return domain->is_string() && domain->text == name;
     });
-    Require(found != end, "domain is not cells, luma or rgb");
+    Require(found != end, "domain is not cells, luma, rgb or spectral");
     manifest->domain = static_cast<jpegrt_domain>(found - kDomains);
   }
   manifest->enlargement = OptionalUpTo(4, json.Find("scale"));
@@ -113,15 +120,37 @@ void CheckDomain(const Json& json, Manifest* manifest) {
   Require(manifest->minimum_px > 0, "minimum_px is not from 1 to 4096");
   manifest->multiple_px = OptionalUpTo(1024, rule->Find("multiple_px"));
   Require(manifest->multiple_px > 0, "multiple_px is not from 1 to 1024");
-  if (manifest->domain == JPEGRT_DOMAIN_CELLS)
+  const bool on_cells = manifest->domain == JPEGRT_DOMAIN_CELLS;
+  if (on_cells || manifest->domain == JPEGRT_DOMAIN_SPECTRAL)
     Require(manifest->enlargement == 1 && manifest->minimum_px == 1 && manifest->multiple_px == 1,
-            "a model on cells has a scale or a size rule other than 1");
+            "a model on cells or spectra has a scale or a size rule other than 1");
+  Require(on_cells || manifest->cell_px == 1, "cell_px of a model that takes no cells is not 1");
+}
+
+// What an unfolded model has beyond one that is not.
+void CheckUnfolding(const Json& json, Manifest* manifest) {
+  manifest->unfoldings = AbsentUpTo(64, json.Find("unfoldings"));
+  Require(manifest->unfoldings <= 64, "unfoldings is not from 1 to 64");
+  manifest->window_px = AbsentUpTo(65535, json.Find("window_px"));
+  Require(manifest->window_px <= 65535, "window_px is not from 1 to 65535");
+  if (manifest->unfoldings > 0)
+    Require(manifest->domain == JPEGRT_DOMAIN_RGB, "an unfolded model's domain is not rgb");
   else
-    Require(manifest->cell_px == 1, "cell_px of a model on pixels is not 1");
+    Require(manifest->window_px == 0, "a model that is not unfolded has a window_px");
+}
+
+void CheckUnfoldedGraphs(const Manifest& manifest) {
+  std::set<std::string> names;
+  for (const Manifest::Graph& graph : manifest.graphs)
+    if (graph.components == 3) names.insert(graph.name);
+  Require(manifest.graphs.size() == 4 &&
+              names == std::set<std::string>{"arm", "arm_guide", "rem", "rem_guide"},
+          "an unfolded model's graphs are not arm, arm_guide, rem and rem_guide");
 }
 
 // The graphs that the domain needs, and none beyond.
 void CheckGraphs(const Manifest& manifest) {
+  if (manifest.unfoldings > 0) return CheckUnfoldedGraphs(manifest);
   const auto count = [&](uint32_t components) {
     return std::count_if(
         manifest.graphs.begin(), manifest.graphs.end(),
@@ -129,8 +158,8 @@ void CheckGraphs(const Manifest& manifest) {
   };
   if (manifest.domain == JPEGRT_DOMAIN_CELLS)
     Require(count(1) > 0, "no graph is grey");
-  else if (manifest.domain == JPEGRT_DOMAIN_LUMA)
-    Require(count(1) == 1 && count(3) == 0, "a luma model's graphs are not one, grey");
+  else if (manifest.domain != JPEGRT_DOMAIN_RGB)
+    Require(count(1) == 1 && count(3) == 0, "a luma or spectral model's graphs are not one, grey");
   else
     Require(count(3) == 1 && count(1) <= 1, "an rgb model's graphs are not one, and one grey");
 }
@@ -151,6 +180,7 @@ Manifest Checked(const Json& json) {
   manifest.input_scale = static_cast<float>(scale.number);
 
   CheckDomain(json, &manifest);
+  CheckUnfolding(json, &manifest);
   const Json& graphs = *json.Find("graphs");
   Require(graphs.is_array() && !graphs.items.empty(), "graphs is no list of graphs");
   std::set<std::string> names;

@@ -60,6 +60,10 @@ PixelModel::PixelModel(const jpegrt_model& model)
   Require(enlargement_ <= kMaxEnlargement, "the model's enlargement is not from 1 to 4");
   Require(minimum_px_ <= kMaxMinimumPx, "the model's minimum_px is more than 4096");
   Require(multiple_px_ <= kMaxMultiplePx, "the model's multiple_px is more than 1024");
+  if (model.unfoldings > 0) {
+    colour_graph_ = "rem";
+    return;
+  }
   for (uint32_t i = 0; i < model.n_graphs; ++i) {
     const jpegrt_graph& graph = model.graphs[i];
     const bool is_colour = graph.components == 3 && domain_ == JPEGRT_DOMAIN_RGB;
@@ -165,9 +169,10 @@ template void PixelModel::Write(const PixelView&, const PixelTensors&, const flo
                                 uint16_t*, size_t) const;
 
 std::unique_ptr<PixelModel> PixelModelFrom(const jpegrt_model& model) {
-  if (model.domain != JPEGRT_DOMAIN_CELLS) return std::make_unique<PixelModel>(model);
+  if (model.domain != JPEGRT_DOMAIN_CELLS && model.domain != JPEGRT_DOMAIN_SPECTRAL)
+    return std::make_unique<PixelModel>(model);
   Require(model.enlargement <= 1 && model.minimum_px <= 1 && model.multiple_px <= 1,
-          "a model that takes cells neither enlarges nor has a size rule");
+          "a model that takes cells or spectra neither enlarges nor has a size rule");
   return nullptr;
 }
 

@@ -61,7 +61,7 @@ class PixelModel {
       nullptr;  // Cb's plane, then Cr's, of the image's size; null: all is inside
 };
 
-// Null for a model that takes cells. Throws Error for one that no session can be made of.
+// Null for a model that takes coefficients. Throws Error for one that no session can be made of.
 std::unique_ptr<PixelModel> PixelModelFrom(const jpegrt_model& model);
 
 }  // namespace jpegrt

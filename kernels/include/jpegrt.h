@@ -261,9 +261,10 @@ typedef struct jpegrt_engine {
 /* ---- Model: which tensors a network takes ------------------------------------------------ */
 
 typedef enum jpegrt_domain {
-  JPEGRT_DOMAIN_CELLS = 0, /* JPEGs only: what their coefficients say, before any rounding */
-  JPEGRT_DOMAIN_LUMA = 1,  /* pixels: their luma */
-  JPEGRT_DOMAIN_RGB = 2    /* pixels: R, G and B */
+  JPEGRT_DOMAIN_CELLS = 0,   /* JPEGs only: what their coefficients say, before any rounding */
+  JPEGRT_DOMAIN_LUMA = 1,    /* pixels: their luma */
+  JPEGRT_DOMAIN_RGB = 2,     /* pixels: R, G and B */
+  JPEGRT_DOMAIN_SPECTRAL = 3 /* JPEGs only: luma's dequantised coefficients */
 } jpegrt_domain;
 
 /* A graph on cells restores images of one sampling. Its tensors, with r = cell_px, on an image of
@@ -274,6 +275,12 @@ typedef enum jpegrt_domain {
  *   out luma_restored   (1, r * r, H / r, W / r)
  *   out chroma_restored (1, 2 * r * r, H / r, W / r)    full resolution; absent in grey
  *
+ * A spectral model has one graph, of 1 component. On a component of R x C blocks:
+ *   in  spectrum      (1, 64, R, C)     as jpegrt_spectrum_from_blocks writes it, by the `scale`
+ *   out luma_restored (1, 1, 8 * R, 8 * C)              centred samples times `scale`
+ * Cb and Cr go around it as a plain decoder makes them, and so does what is subsampled of R, G and
+ * B. A JPEG whose luma is subsampled is refused.
+ *
  * A graph on pixels restores images of any origin. Its tensors, with C = components and e =
  * enlargement, on an image padded to H x W by the model's size rule with its outermost pixels,
  * values centred (level - 128) and multiplied by the model's `scale`:
@@ -283,7 +290,19 @@ typedef enum jpegrt_domain {
  * that one, grey images are given three times, and become the luma of what comes out. Domain luma
  * has one graph, of 1 component: it sees the luma of RGB pixels (T.871, section 7) and the Y of
  * JPEGs that have one. Chroma goes around it, in float, and is enlarged by cubic convolution
- * (Keys, a = -1/2, pixel centres aligned, the nearest samples beyond the edges). */
+ * (Keys, a = -1/2, pixel centres aligned, the nearest samples beyond the edges).
+ *
+ * An unfolded model (CISR) is of domain rgb and has four graphs of 3 components, around the
+ * non-local operator. With all tensors (1, 3, H, W), but `width`, h of that operator, (1, 1, H, W),
+ * and `high` (1, 3, e * H, e * W), which begins as `image` enlarged as chroma is above, they run
+ * `unfoldings` times in turn:
+ *   arm_guide  in high                  out guide, width
+ *   arm        in image, high, filtered out low             filtered: `image` by `guide`
+ *   rem_guide  in low                   out width
+ *   rem        in image, low, filtered  out high            filtered: `image` by `low`
+ * Keys of the operator are those of jpegrt_find_blocking_edges for `image`, blocks from its corner,
+ * ratio 2, least_step one level. Without a window_px, time grows with the square of H * W, and
+ * images of more than 2^18 pixels are refused. */
 typedef struct jpegrt_graph {
   const char* name;
   uint32_t components;         /* 1: grey, 3: Y, Cb, Cr */
@@ -297,10 +316,13 @@ typedef struct jpegrt_model {
   uint32_t n_graphs;
   const jpegrt_graph* graphs; /* copied; on cells a grey graph is required */
   jpegrt_domain domain;
-  /* Of models on pixels, whose cell_px is 1; 0 is 1, which a model on cells has everywhere. */
+  /* Of models on pixels; 0 is 1, which others have everywhere. cell_px is 1 but on cells. */
   uint32_t enlargement; /* how often the output is as wide and as high as the image; at most 4 */
   uint32_t minimum_px;  /* the least width and height that the network takes; at most 4096 */
   uint32_t multiple_px; /* and what they have to be a multiple of; at most 1024 */
+  /* Of unfolded models, else 0. */
+  uint32_t unfoldings; /* at most 64 */
+  uint32_t window_px;  /* as in jpegrt_non_local_options; at most 65535 */
 } jpegrt_model;
 
 /* ---- Bundle: a model in a folder --------------------------------------------------------- */
@@ -394,12 +416,12 @@ typedef struct jpegrt_session_options {
   uint32_t struct_size;
   uint32_t threads;         /* for everything but the engine, at most 1024; 0 = one per core */
   jpegrt_read_options read; /* its limit counts pixels given and, if they are more, restored ones */
-  /* 1: what a model on cells restores is projected as by jpegrt_project_cells, with `slack`, where
-   * a component is sampled 1x1: luma, and chroma that is not subsampled. */
+  /* 1: what a model on cells or spectra restores is projected as by jpegrt_project_cells, with
+   * `slack`, where a component is sampled 1x1: luma, and chroma that is not subsampled. */
   uint32_t project;
   float slack; /* steps, 0 or more */
   /* NULL: everything runs on the CPU. Else a handle that is attached: the session restores there,
-   * and the engine gets device tensors. For plain decoders and models on cells. */
+   * and the engine gets device tensors. For plain decoders and models on cells or spectra. */
   jpegrt_cuda* cuda;
 } jpegrt_session_options;
 

@@ -35,8 +35,9 @@ void Require(bool is_so, const char* otherwise) {
 }
 
 void CheckProjection(const jpegrt_session_options& options, const jpegrt_model* model) {
-  Require(model && model->domain == JPEGRT_DOMAIN_CELLS,
-          "only what a model of the domain cells restores can be projected");
+  Require(
+      model && (model->domain == JPEGRT_DOMAIN_CELLS || model->domain == JPEGRT_DOMAIN_SPECTRAL),
+      "only what a model of the domain cells or spectral restores can be projected");
   Require(options.slack >= 0 && options.slack <= FLT_MAX, "the slack is not 0 or more");
   Require(model->scale <= jpegrt::kMaxProjectedScale, "the model's scale is more than 2^64");
 }

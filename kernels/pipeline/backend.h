@@ -1,5 +1,5 @@
 // What a pipeline does on one kind of device, around the engine: coefficients into the network's
-// cells, and cells, or coefficients without a network, into pixels.
+// cells or spectrum, and cells, or coefficients without a network, into pixels.
 #pragma once
 
 #include <cstddef>
@@ -63,6 +63,9 @@ class Backend {
   // to whole MCUs, and what encoders leave in the blocks there is of no use to a network.
   virtual void Unpack(const CodedImage& image, const Grid& grid,
                       const std::vector<ComponentCells>& components) = 0;
+  // One component's spectrum: 64 planes of its blocks, times `scale`.
+  virtual void UnpackSpectrum(const CodedImage& image, uint32_t component, float scale,
+                              float* spectrum) = 0;
   // Of each component's full-resolution cells, which it may change.
   virtual void WritePixels(const CodedImage& image, const Grid& grid, float* const restored[3],
                            const Destination& to) = 0;

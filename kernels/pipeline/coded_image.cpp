@@ -23,6 +23,11 @@ Grid CodedImage::PaddedGrid(uint32_t cell_px, float scale) const {
   return {mcu_rows * mcu_height / cell_px, mcu_columns * mcu_width / cell_px, cell_px, scale};
 }
 
+Grid CodedImage::SampleGrid(float scale) const {
+  const jpegrt_blocks& luma = component[0].blocks;
+  return {size_t{8} * luma.rows, size_t{8} * luma.columns, 1, scale};
+}
+
 void RefuseInconsistent(const jpegrt_image& image) {
   const auto require = [](bool is_so, const char* otherwise) {
     if (!is_so) throw Error(JPEGRT_ERR_INVALID_ARGUMENT, otherwise);

@@ -31,6 +31,8 @@ struct CodedImage : jpegrt_image {
 
   // Luma padded to whole MCUs.
   Grid PaddedGrid(uint32_t cell_px, float scale) const;
+  // Samples of luma's own blocks.
+  Grid SampleGrid(float scale) const;
 
   uint32_t max_h = 1, max_v = 1;  // the components' largest sampling factors
 };

@@ -64,6 +64,15 @@ void CpuBackend::Unpack(const CodedImage& image, const Grid& grid,
   }
 }
 
+void CpuBackend::UnpackSpectrum(const CodedImage& image, uint32_t component, float scale,
+                                float* spectrum) {
+  const jpegrt_blocks& blocks = image.component[component].blocks;
+  const size_t plane = static_cast<size_t>(blocks.rows) * blocks.columns;
+  threads_.ParallelFor(blocks.rows, [&](uint32_t first, uint32_t last) {
+    SpectrumFromBlocks(blocks, {first, last}, scale, spectrum, blocks.columns, plane);
+  });
+}
+
 void CpuBackend::Cells(const CodedImage& image, const Grid& grid, const ComponentCells& to) {
   const jpegrt_blocks& blocks = image.component[to.component].blocks;
   threads_.ParallelFor(blocks.rows, [&](uint32_t first, uint32_t last) {

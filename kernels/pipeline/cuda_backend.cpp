@@ -123,6 +123,16 @@ void CudaBackend::Unpack(const CodedImage& image, const Grid& grid,
                grid.scale, work_->stream);
 }
 
+void CudaBackend::UnpackSpectrum(const CodedImage& image, uint32_t component, float scale,
+                                 float* spectrum) {
+  jpegrt_unpacking unpacking = Unpacking(image, component);
+  unpacking.out = spectrum;
+  unpacking.plane = uint64_t{unpacking.blocks.rows} * unpacking.blocks.columns;
+  unpacking.pitch = unpacking.blocks.columns;
+  cuda::Unpack(*context_, &unpacking, 1, JPEGRT_LAYOUT_SPECTRUM, JPEGRT_FLOAT32, scale,
+               work_->stream);
+}
+
 jpegrt_unpacking CudaBackend::Unpacking(const CodedImage& image, uint32_t component) const {
   jpegrt_unpacking unpacking = {};
   unpacking.blocks = image.component[component].blocks;

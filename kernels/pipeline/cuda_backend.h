@@ -29,6 +29,8 @@ class CudaBackend final : public Backend {
   void End() noexcept override { work_.reset(); }
   void Unpack(const CodedImage& image, const Grid& grid,
               const std::vector<ComponentCells>& components) override;
+  void UnpackSpectrum(const CodedImage& image, uint32_t component, float scale,
+                      float* spectrum) override;
   void WritePixels(const CodedImage& image, const Grid& grid, float* const restored[3],
                    const Destination& to) override;
   void Decode(const CodedImage& image, const Destination& to, jpegrt_timings* timings) override;

@@ -30,6 +30,12 @@ const Graph& Graphs::Alone() const {
   throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "the model has no graph for grey images");
 }
 
+const Graph& Graphs::Only() const {
+  if (graphs_.size() != 1 || graphs_[0].components != 1)
+    throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "a spectral model's graphs are not one, grey");
+  return graphs_[0];
+}
+
 const Graph* Graphs::Find(uint32_t chroma_h, uint32_t chroma_v) const {
   for (const Graph& graph : graphs_)
     if (graph.components == 3 && graph.chroma_h == chroma_h && graph.chroma_v == chroma_v)

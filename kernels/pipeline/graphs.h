@@ -1,4 +1,4 @@
-// The graphs of a model on cells, and which of them restores an image.
+// The graphs of a model on cells or spectra, and which of them restores an image.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,8 @@ class Graphs {
   const Graph* Together(const CodedImage& image) const;
   // That which restores one component alone. Throws Error if there is none.
   const Graph& Alone() const;
+  // The one of a spectral model. Throws Error if there are others.
+  const Graph& Only() const;
 
  private:
   const Graph* Find(uint32_t chroma_h, uint32_t chroma_v) const;

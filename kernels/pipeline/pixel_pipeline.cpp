@@ -15,12 +15,7 @@ void PixelPipeline::Restore(const PixelView& view, Engine* engine, const Destina
   }
   {
     Stopwatch stopwatch(&timings->network_ms);
-    engine->Run(tensors.graph,
-                {Tensor("image", image, JPEGRT_DEVICE_CPU,
-                        {1, tensors.planes, tensors.rows, tensors.columns})},
-                {Tensor("image_restored", restored, JPEGRT_DEVICE_CPU,
-                        {1, tensors.planes, tensors.restored_rows, tensors.restored_columns})},
-                nullptr);
+    RunNetwork(tensors, image, engine, restored);
   }
   Stopwatch stopwatch(&timings->pixels_ms);
   if (to.dtype == JPEGRT_UINT8)
@@ -29,6 +24,19 @@ void PixelPipeline::Restore(const PixelView& view, Engine* engine, const Destina
   else
     model_->Write(view, tensors, restored, backend_->threads(), static_cast<uint16_t*>(to.pixels),
                   to.row_stride);
+}
+
+void PixelPipeline::RunNetwork(const PixelTensors& tensors, float* image, Engine* engine,
+                               float* restored) {
+  if (unfolding_)
+    return unfolding_->Run(image, tensors.rows, tensors.columns, backend_->threads(), engine,
+                           restored);
+  engine->Run(tensors.graph,
+              {Tensor("image", image, JPEGRT_DEVICE_CPU,
+                      {1, tensors.planes, tensors.rows, tensors.columns})},
+              {Tensor("image_restored", restored, JPEGRT_DEVICE_CPU,
+                      {1, tensors.planes, tensors.restored_rows, tensors.restored_columns})},
+              nullptr);
 }
 
 void PixelPipeline::Restore(const CodedImage& image, Engine* engine, const Destination& to,

@@ -9,14 +9,16 @@
 #include "coded_image.h"
 #include "cpu_backend.h"
 #include "engine.h"
+#include "unfolding.h"
 
 namespace jpegrt {
 
 class PixelPipeline {
  public:
-  // `backend` decodes, and has the threads.
-  PixelPipeline(std::unique_ptr<PixelModel> model, CpuBackend* backend)
-      : model_(std::move(model)), backend_(backend) {}
+  // `backend` decodes, and has the threads. unfolding: null for a network of one graph.
+  PixelPipeline(std::unique_ptr<PixelModel> model, std::unique_ptr<Unfolding> unfolding,
+                CpuBackend* backend)
+      : model_(std::move(model)), unfolding_(std::move(unfolding)), backend_(backend) {}
 
   uint32_t enlargement() const { return model_->enlargement(); }
 
@@ -26,9 +28,11 @@ class PixelPipeline {
                jpegrt_timings* timings);
 
  private:
+  void RunNetwork(const PixelTensors& tensors, float* image, Engine* engine, float* restored);
   PixelView Decoded(const CodedImage& image, jpegrt_timings* timings);
 
   const std::unique_ptr<PixelModel> model_;
+  const std::unique_ptr<Unfolding> unfolding_;
   CpuBackend* const backend_;
   Buffer<uint8_t> decoded_;
   Buffer<float> image_, restored_;

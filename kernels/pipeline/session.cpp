@@ -57,12 +57,20 @@ Session::Session(const jpegrt_session_options& options, const jpegrt_model* mode
                  const jpegrt_engine* engine)
     : read_options_(options.read) {
   std::unique_ptr<PixelModel> pixel_model;
+  std::unique_ptr<Unfolding> unfolding;
   if (model) {
     cell_px_ = model->cell_px;
     scale_ = model->scale;
     graphs_ = Graphs(*model);
     pixel_model = PixelModelFrom(*model);
-    if (!pixel_model) graphs_.Alone();
+    unfolding = UnfoldingFrom(*model, options.threads);
+    is_spectral_ = model->domain == JPEGRT_DOMAIN_SPECTRAL;
+    if (is_spectral_) {
+      Require(cell_px_ == 1, "the cell_px of a spectral model is not 1");
+      graphs_.Only();
+    } else if (!pixel_model) {
+      graphs_.Alone();
+    }
     engine_ = std::make_unique<Engine>(*engine);
   }
   if (options.cuda) {
@@ -74,7 +82,8 @@ Session::Session(const jpegrt_session_options& options, const jpegrt_model* mode
   }
   auto cpu = std::make_unique<CpuBackend>(options);
   if (pixel_model)
-    pixel_pipeline_ = std::make_unique<PixelPipeline>(std::move(pixel_model), cpu.get());
+    pixel_pipeline_ =
+        std::make_unique<PixelPipeline>(std::move(pixel_model), std::move(unfolding), cpu.get());
   backend_ = std::move(cpu);
 }
 
@@ -120,6 +129,10 @@ void Session::Forget() {
 }
 
 void Session::Take(const jpegrt_image& image) {
+  if (is_spectral_ && !CodedImage(image).IsFullResolution(0))
+    throw Error(JPEGRT_ERR_UNSUPPORTED,
+                "luma has fewer samples than chroma, which a model of the domain spectral cannot "
+                "restore: choose one of another domain");
   if (pixel_pipeline_) {
     const uint32_t enlargement = pixel_pipeline_->enlargement();
     RefuseTooLarge(enlargement * image.width, enlargement * image.height, read_options_);
@@ -149,7 +162,7 @@ void Session::Restore(const Destination& to) {
   else if (pixel_pipeline_)
     pixel_pipeline_->Restore(image_, engine_.get(), to, &timings_);
   else if (engine_)
-    RestoreCells(to);
+    RestoreCoefficients(to);
   else
     DecodePlainly(to);
 }
@@ -175,9 +188,9 @@ void Session::DecodePlainly(const Destination& to) {
   backend_->Decode(image_, to, &timings_);
 }
 
-void Session::RestoreCells(const Destination& to) {
-  const Grid grid = image_.PaddedGrid(cell_px_, scale_);
-  const Graph* const graph = graphs_.Together(image_);
+void Session::RestoreCoefficients(const Destination& to) {
+  const Grid grid = is_spectral_ ? image_.SampleGrid(scale_) : image_.PaddedGrid(cell_px_, scale_);
+  const Graph* const graph = is_spectral_ ? nullptr : graphs_.Together(image_);
   const Restoring restoring(backend_.get(), image_, to, InputSize(graph, grid),
                             RestoredSize(image_, grid), &timings_.unpack_ms);
   float* restored[3];
@@ -219,16 +232,33 @@ void Session::RestoreAlone(const Grid& grid, const Workspace& work, float* resto
   const size_t planes = cell_px_ * cell_px_;
   for (uint32_t c = 0; c < image_.components; ++c) {
     restored[c] = work.restored + c * Aligned(grid.component());
-    // A model that knows no chroma leaves it as a plain decoder would.
-    const bool kept = image_.colour == JPEGRT_COLOUR_YCBCR && c > 0;
-    Unpack(grid, {{c, cell, {1, 1}, kept ? restored[c] : work.inputs}});
-    if (kept) continue;
-    Run(graphs_.Alone(),
-        {DeviceTensor("luma", work.inputs, {1, planes, grid.rows, grid.columns}),
-         DeviceTensor("steps", work.steps + 64 * c, {1, 64})},
+    if (IsKept(c)) {
+      Unpack(grid, {{c, cell, {1, 1}, restored[c]}});
+      continue;
+    }
+    std::vector<jpegrt_tensor> inputs;
+    if (is_spectral_) {
+      UnpackSpectrum(c, work.inputs);
+      inputs = {DeviceTensor("spectrum", work.inputs, {1, 64, grid.rows / 8, grid.columns / 8})};
+    } else {
+      Unpack(grid, {{c, cell, {1, 1}, work.inputs}});
+      inputs = {DeviceTensor("luma", work.inputs, {1, planes, grid.rows, grid.columns}),
+                DeviceTensor("steps", work.steps + 64 * c, {1, 64})};
+    }
+    Run(graphs_.Alone(), inputs,
         {DeviceTensor("luma_restored", restored[c], {1, planes, grid.rows, grid.columns})},
         work.stream);
   }
+}
+
+bool Session::IsKept(uint32_t component) const {
+  const bool is_chroma = image_.colour == JPEGRT_COLOUR_YCBCR && component > 0;
+  return is_chroma || (is_spectral_ && !image_.IsFullResolution(component));
+}
+
+void Session::UnpackSpectrum(uint32_t component, float* spectrum) {
+  Stopwatch stopwatch(&timings_.unpack_ms);
+  backend_->UnpackSpectrum(image_, component, scale_, spectrum);
 }
 
 void Session::Unpack(const Grid& grid, const std::vector<ComponentCells>& components) {

@@ -38,11 +38,14 @@ class Session {
   void RefuseDestination(const Destination& to) const;
 
   void DecodePlainly(const Destination& to);
-  void RestoreCells(const Destination& to);
+  void RestoreCoefficients(const Destination& to);
   // Each fills `restored` with where each component's full-resolution cells are.
   void RestoreTogether(const Graph& graph, const Grid& grid, const Workspace& work,
                        float* restored[3]);
   void RestoreAlone(const Grid& grid, const Workspace& work, float* restored[3]);
+  // Whether a component that is restored alone stays as a plain decoder makes it.
+  bool IsKept(uint32_t component) const;
+  void UnpackSpectrum(uint32_t component, float* spectrum);
   void Unpack(const Grid& grid, const std::vector<ComponentCells>& components);
   void Run(const Graph& graph, const std::vector<jpegrt_tensor>& inputs,
            const std::vector<jpegrt_tensor>& outputs, void* stream);
@@ -52,10 +55,11 @@ class Session {
   const jpegrt_read_options read_options_;
   uint32_t cell_px_ = 0;
   float scale_ = 1;
+  bool is_spectral_ = false;
   Graphs graphs_;
   std::unique_ptr<Engine> engine_;  // null: a plain decoder
   std::unique_ptr<Backend> backend_;
-  std::unique_ptr<PixelPipeline> pixel_pipeline_;  // null: the model takes cells
+  std::unique_ptr<PixelPipeline> pixel_pipeline_;  // null: the model takes coefficients
 
   CodedImage image_;
   PixelView pixels_ = {};  // instead of image_ if it has data

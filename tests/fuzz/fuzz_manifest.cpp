@@ -26,12 +26,18 @@ void CheckTrusted(const jpegrt::Manifest& manifest) {
   Expect(std::isfinite(manifest.input_scale) && manifest.input_scale > 0);
   std::set<std::string> names;
   const bool takes_cells = manifest.domain == JPEGRT_DOMAIN_CELLS;
-  Expect(takes_cells || manifest.domain == JPEGRT_DOMAIN_LUMA ||
-         manifest.domain == JPEGRT_DOMAIN_RGB);
-  Expect(manifest.enlargement >= 1 && manifest.enlargement <= (takes_cells ? 1u : 4u));
-  Expect(manifest.minimum_px >= 1 && manifest.minimum_px <= (takes_cells ? 1u : 4096u));
-  Expect(manifest.multiple_px >= 1 && manifest.multiple_px <= (takes_cells ? 1u : 1024u));
+  const bool is_spectral = manifest.domain == JPEGRT_DOMAIN_SPECTRAL;
+  const bool takes_pixels =
+      manifest.domain == JPEGRT_DOMAIN_LUMA || manifest.domain == JPEGRT_DOMAIN_RGB;
+  Expect(takes_cells || is_spectral || takes_pixels);
+  Expect(manifest.enlargement >= 1 && manifest.enlargement <= (takes_pixels ? 4u : 1u));
+  Expect(manifest.minimum_px >= 1 && manifest.minimum_px <= (takes_pixels ? 4096u : 1u));
+  Expect(manifest.multiple_px >= 1 && manifest.multiple_px <= (takes_pixels ? 1024u : 1u));
   Expect(takes_cells || r == 1);
+  Expect(manifest.unfoldings <= 64 && manifest.window_px <= 65535);
+  Expect(manifest.unfoldings == 0 ||
+         (manifest.domain == JPEGRT_DOMAIN_RGB && manifest.graphs.size() == 4));
+  Expect(!is_spectral || manifest.graphs.size() == 1);
   const uint32_t needed = manifest.domain == JPEGRT_DOMAIN_RGB ? 3 : 1;
   bool has_needed = false;
   for (const jpegrt::Manifest::Graph& graph : manifest.graphs) {

@@ -48,7 +48,7 @@ class Session {
     model.graphs = graphs;
     Create(allow_damaged, cell_px > 0 ? &model : nullptr);
   }
-  // On pixels.
+  // On pixels or spectra.
   Session(jpegrt_domain domain, uint32_t enlargement) {
     const jpegrt_graph graph = {"only", domain == JPEGRT_DOMAIN_RGB ? 3u : 1u, 1, 1};
     jpegrt_model model = {};
@@ -57,8 +57,9 @@ class Session {
     model.graphs = &graph;
     model.domain = domain;
     model.enlargement = enlargement;
-    model.minimum_px = 9;
-    model.multiple_px = 4;
+    const bool takes_pixels = domain != JPEGRT_DOMAIN_SPECTRAL;
+    model.minimum_px = takes_pixels ? 9 : 1;
+    model.multiple_px = takes_pixels ? 4 : 1;
     Create(true, &model);
   }
   ~Session() { jpegrt_session_destroy(session_); }
@@ -91,7 +92,8 @@ class Session {
     if (model) {
       model->struct_size = sizeof *model;
       model->scale = 1 / 128.f;
-      options.project = model->domain == JPEGRT_DOMAIN_CELLS;
+      options.project =
+          model->domain == JPEGRT_DOMAIN_CELLS || model->domain == JPEGRT_DOMAIN_SPECTRAL;
     }
     if (jpegrt_session_create(&options, model, model ? &engine : nullptr, &session_) != JPEGRT_OK)
       std::abort();
@@ -106,9 +108,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   // One set per thread: a session is used by one thread at a time.
   thread_local Session strict_plain(false, 0), plain(true, 0), strict_model(false, 8),
       model(true, 8), small_cells(true, 1), odd_cells(true, 2), luma(JPEGRT_DOMAIN_LUMA, 1),
-      rgb(JPEGRT_DOMAIN_RGB, 2);
-  for (Session* session :
-       {&strict_plain, &plain, &strict_model, &model, &small_cells, &odd_cells, &luma, &rgb})
+      rgb(JPEGRT_DOMAIN_RGB, 2), spectral(JPEGRT_DOMAIN_SPECTRAL, 1);
+  for (Session* session : {&strict_plain, &plain, &strict_model, &model, &small_cells, &odd_cells,
+                           &luma, &rgb, &spectral})
     session->Restore(bytes, size);
   return 0;
 }

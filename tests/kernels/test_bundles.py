@@ -56,6 +56,27 @@ PIXELS: dict[str, Any] = {
     ],
 }
 
+SPECTRAL: dict[str, Any] = {
+    **GOOD,
+    "cell_px": 1,
+    "domain": "spectral",
+    "graphs": [{"name": "grey", "components": 1, "chroma_h": 1, "chroma_v": 1}],
+}
+
+UNFOLDED: dict[str, Any] = {
+    **PIXELS,
+    "scale": 2,
+    "unfoldings": 3,
+    "window_px": 9,
+    "graphs": [
+        {"name": name, "components": 3, "chroma_h": 1, "chroma_v": 1}
+        for name in ("arm", "arm_guide", "rem", "rem_guide")
+    ],
+    "precisions": {
+        "fp32": {"files": {name: "grey.onnx" for name in ("arm", "arm_guide", "rem", "rem_guide")}}
+    },
+}
+
 
 def fresh(value: Any) -> Any:
     """A copy that shares nothing, within itself either."""
@@ -115,6 +136,7 @@ def assert_same_model(bundle: ct.c_void_p, folder: Path) -> None:
     assert model.cell_px == expected.cell_px
     assert model.scale == pytest.approx(expected.scale, rel=1e-7)
     assert _native.Domain(model.domain).name.lower() == expected.domain
+    assert (model.unfoldings, model.window_px) == (expected.unfoldings, expected.window_px)
     assert (model.enlargement, model.minimum_px, model.multiple_px) == (
         expected.enlargement,
         expected.minimum_px,
@@ -215,7 +237,7 @@ def test_null_pointers_are_refused() -> None:
 VALUES: list[Any] = [
     None,
     *(True, False, 0, 1, 2, 3, 4, 8, 16, -1, 1.0, 2.5, 2**70),
-    *("luma", "rgb", "cells"),
+    *("luma", "rgb", "cells", "spectral"),
     *("", "grey", "420", "fp32", "grey.onnx", "..", "a/b", "a\\b", "a:b", "ü.onnx", "a b", "x\n"),
     *([], {}, [1], {"sha256": 1}, {"files": {}}, {"files": {"grey": "grey.onnx"}}),
     GOOD["graphs"][0],
@@ -237,7 +259,7 @@ def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @st.composite
 def edited_manifests(draw: st.DrawFn) -> object:
-    manifest = fresh(draw(st.sampled_from([GOOD, PIXELS])))
+    manifest = fresh(draw(st.sampled_from([GOOD, PIXELS, SPECTRAL, UNFOLDED])))
     for _ in range(draw(st.integers(1, 3))):
         *path, last = draw(st.sampled_from([p for p in places(manifest) if p != ("format",)]))
         parent: Any = manifest
@@ -266,6 +288,19 @@ def edited_manifests(draw: st.DrawFn) -> object:
 @example({**PIXELS, "cell_px": 2})
 @example({**PIXELS, "size_rule": {"minimum_px": 4097}})
 @example({**PIXELS, "size_rule": {"multiple_px": 1025}})
+@example(UNFOLDED)
+@example({**UNFOLDED, "unfoldings": 0})
+@example({**UNFOLDED, "unfoldings": 65})
+@example({**UNFOLDED, "window_px": 65536})
+@example({**UNFOLDED, "domain": "luma"})
+@example({**UNFOLDED, "graphs": UNFOLDED["graphs"][:3]})
+@example({**PIXELS, "window_px": 1})
+@example(SPECTRAL)
+@example({**SPECTRAL, "cell_px": 2})
+@example({**SPECTRAL, "scale": 2})
+@example({**SPECTRAL, "size_rule": {"minimum_px": 8, "multiple_px": 8}})
+@example({**SPECTRAL, "graphs": PIXELS["graphs"]})
+@example({**SPECTRAL, "graphs": PIXELS["graphs"][1:]})
 @example({**GOOD, "scale": 2})
 @example({**GOOD, "format": 2})
 @example({**GOOD, "format": "1"})

@@ -87,22 +87,26 @@ def test_shapes_and_features(rows: int, columns: int) -> None:
 
 
 @pytest.mark.parametrize("random_decoder", [False, True])
-def test_the_decoding_segment_is_one_transposed_convolution(random_decoder: bool) -> None:
-    """Away from the border: 64 to 1 channels, 14 x 14, stride 8."""
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 3), (2, 1), (4, 5)])
+def test_the_decoding_segment_is_one_transposed_convolution(
+    random_decoder: bool, rows: int, columns: int
+) -> None:
+    """64 coefficients and a constant to a sample, 14 x 14, stride 8; exact to the last sample."""
     decoding = new(random_decoder=random_decoder).decoding
     with torch.no_grad():
         for parameter in decoding.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-        spectrum = torch.randn(2, 64, 4, 5)
+        spectrum = torch.randn(2, 64, rows, columns)
         samples = decoding.linear(spectrum)[1]
         collapsed = decoding.collapsed()
         found = collapsed(spectrum)
-    assert collapsed.weight.shape == (64, 1, 14, 14)
-    assert found.shape == samples.shape
-    inner = (..., slice(3, -3), slice(3, -3))
+        unbordered = collapsed.samples(F.pad(spectrum, (0, 0, 0, 0, 0, 1), value=1))
+    assert collapsed.samples.weight.shape == (65, 1, 14, 14)
     size = samples.abs().max()
-    torch.testing.assert_close(found[inner] / size, samples[inner] / size, atol=1e-5, rtol=0)
-    assert not torch.allclose(found, samples, atol=1e-3)  # the border is not
+    torch.testing.assert_close(found / size, samples / size, atol=1e-5, rtol=0)
+    for edge in (0, -1):  # the transposed convolution alone is wrong there
+        assert not torch.allclose(unbordered[:, :, edge], samples[:, :, edge], atol=1e-3)
+        assert not torch.allclose(unbordered[..., edge], samples[..., edge], atol=1e-3)
     assert torch.equal(decoding(spectrum)[1], F.relu(samples))
 
 

@@ -3,10 +3,15 @@
 import argparse
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jpegrt.runtime.cli.options import positive
-from jpegrt.runtime.errors import usage_errors
+from jpegrt.runtime.cli.options import positive, within
+from jpegrt.runtime.errors import UsageError, usage_errors
+
+if TYPE_CHECKING:
+    from jpegrt.export.model import Model
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +39,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "trained for several (default: the recipe's)",
     )
     parser.add_argument(
+        "--window",
+        type=lambda text: within(text, 65535),
+        default=0,
+        metavar="PX",
+        help="of cisr: how far its non-local operator looks, without which it takes images of up to "
+        "2^18 pixels",
+    )
+    parser.add_argument(
+        "--single-file",
+        action="store_true",
+        help="of cisr: instead of a bundle one ONNX file, for other runtimes, with all of the network",
+    )
+    parser.add_argument(
         "--description",
         type=Path,
         help="a TOML file with the manifest's summary, licence, training",
@@ -57,8 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
             recipe = of_scale(recipe, arguments.scale)
         network = build_network(recipe.network)
         load_weights(network, find_weights(recipe.name, arguments.runs))
-        model = model_of(recipe, network, arguments.scale)
+        model = model_of(recipe, network, arguments.scale, arguments.window)
         files = find_images(arguments.data, recipe.data.sets, recipe.data.validation_every)
+        if arguments.single_file:
+            return _write_single_file(model, arguments.output, files.validation[:4])
         description = {}
         if arguments.description:
             description = tomllib.loads(arguments.description.read_text())
@@ -75,4 +95,15 @@ def run(arguments: argparse.Namespace) -> int:
     )
     bundle = write_bundle(request, arguments.output, lambda line: print(line, file=sys.stderr))
     print(f"{bundle.folder}: {', '.join(bundle.precisions)}, default {bundle.default_precision}")
+    return 0
+
+
+def _write_single_file(model: "Model", output: Path, files: Sequence[Path]) -> int:
+    from jpegrt.export.single_file import write_single_file
+    from jpegrt.export.unfolded_model import UnfoldedModel
+
+    if not isinstance(model, UnfoldedModel):
+        raise UsageError("only cisr is written as a single file: leave out --single-file")
+    largest = write_single_file(model, output, files)
+    print(f"{output}: image, keys -> image_restored; at most {largest:.1e} from PyTorch")
     return 0

@@ -3,12 +3,17 @@
 float16 are the products (convolutions, matrix products), whose weights and arithmetic are what
 costs time, and the activations between them. Everything else stays float32, the graph's inputs and
 outputs too: the logarithms and exponentials of the steps, which leave float16's range; the image
-that a residual is added to, of which float16 would keep only 11 bits; and fixed filters on it.
+that a residual is added to, of which float16 would keep only 11 bits; and the layers that make it:
+fixed filters, and hrcnn's decoding.
 """
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+# Weights of layers, by parts of their names, that make the image itself and not what changes it:
+# they stay in float32 in every precision.
+EXACT_WEIGHTS = ("upsampling", "decoding")
 
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _ACTIVATIONS = ("Relu", "LeakyRelu", "PRelu", "Add")
@@ -85,7 +90,7 @@ def _half_nodes(model: onnx.ModelProto, weights: dict[str, TensorProto]) -> list
     for node in model.graph.node:
         if node.op_type in _PRODUCTS:
             is_half = all(
-                _in_range(weights[name]) and "upsampling" not in name
+                _in_range(weights[name]) and not any(part in name for part in EXACT_WEIGHTS)
                 if name in weights
                 else name not in producer or producer[name].op_type != "DequantizeLinear"
                 for name in filter(None, node.input)

@@ -26,8 +26,8 @@ class GraphFacts:
     inputs: dict[str, list[int | str]]
 
 
-def inspect_graph(model: onnx.ModelProto, cell_px: int) -> GraphFacts:
-    """Facts of a graph with dynamic n, rows and columns, in cells of `cell_px`."""
+def inspect_graph(model: onnx.ModelProto, input_px: int) -> GraphFacts:
+    """Facts of a graph with dynamic n, rows and columns, which are `input_px` pixels apart."""
     inputs = {
         value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
         for value in model.graph.input
@@ -37,7 +37,7 @@ def inspect_graph(model: onnx.ModelProto, cell_px: int) -> GraphFacts:
     for value in sized.graph.input:
         for position, size in enumerate(value.type.tensor_type.shape.dim):
             if size.dim_param:
-                size.dim_value = 1024 // cell_px if position > 1 else 1
+                size.dim_value = 1024 // input_px if position > 1 else 1
     for value in sized.graph.output:
         value.type.tensor_type.ClearField("shape")
     del sized.graph.value_info[:]

@@ -5,8 +5,12 @@ from torch import nn
 from jpegrt.export.cell_model import CellModel
 from jpegrt.export.model import Model
 from jpegrt.export.pixel_model import COLOUR_RULES, PixelModel
+from jpegrt.export.spectral_model import SpectralModel
+from jpegrt.export.unfolded_model import UnfoldedModel
 from jpegrt.runtime.errors import UsageError
 from jpegrt.training.networks.cellnet import CellNet
+from jpegrt.training.networks.cisr import CISR
+from jpegrt.training.networks.hrcnn import HRCNN
 from jpegrt.training.pixel_degradation import PixelDegradation
 from jpegrt.training.recipe import Recipe
 from jpegrt.training.tasks import TASKS
@@ -15,15 +19,24 @@ from jpegrt.training.tasks.pixels import EnlargedTask
 SAMPLINGS = ["420", "444", "422", "440"]
 
 
-def model_of(recipe: Recipe, network: nn.Module, scale: int | None) -> Model:
+def model_of(recipe: Recipe, network: nn.Module, scale: int | None, window_px: int = 0) -> Model:
     """scale: of a network that has none of its own, one that the recipe trains; None is the least.
+    window_px: of the non-local operator of cisr; 0 is the whole image.
 
     Raises UsageError for a scale or a network that cannot be exported.
     """
     architecture = recipe.network["architecture"]
+    if isinstance(network, CISR):
+        _require_scale(recipe, scale, (network.enlargement,))
+        return UnfoldedModel(network, window_px)
+    if window_px:
+        raise UsageError(f"{architecture} has no non-local operator: leave out --window")
     if isinstance(network, CellNet):
         _require_scale(recipe, scale, (1,))
         return CellModel(network, SAMPLINGS)
+    if isinstance(network, HRCNN):
+        _require_scale(recipe, scale, (1,))
+        return SpectralModel(network)
     domain = str(network.domain)
     if domain not in COLOUR_RULES:
         raise UsageError(f"{architecture} takes a {domain}: it cannot be exported yet")

@@ -126,7 +126,9 @@ class PixelModel(Model):
             "colour_rule": COLOUR_RULES[self._network.domain],
             "graphs": [asdict(spec) for spec in self.specs],
             "parameters": sum(p.numel() for p in self._network.parameters()),
-            "multiply_adds_per_px": multiply_adds_per_px(self._module, self._components),
+            "multiply_adds_per_px": multiply_adds_per_px(
+                self._module, torch.zeros(1, self._components, 48, 48), 48
+            ),
         }
 
 
@@ -144,9 +146,8 @@ class Enlarging(nn.Module):
 
 
 @torch.no_grad()
-def multiply_adds_per_px(module: nn.Module, components: int) -> int:
-    """Of the trained convolutions, for each pixel of the image that is given."""
-    side = 48
+def multiply_adds_per_px(module: nn.Module, image: Tensor, side_px: int) -> int:
+    """Of the trained convolutions, for each pixel of the image, a square, that is given."""
     total = 0
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -160,7 +161,7 @@ def multiply_adds_per_px(module: nn.Module, components: int) -> int:
         for layer in module.modules()
         if isinstance(layer, convolutions)
     ]
-    module(torch.zeros(1, components, side, side))
+    module(image)
     for hook in hooks:
         hook.remove()
-    return round(total / side**2)
+    return round(total / side_px**2)

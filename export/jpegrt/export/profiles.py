@@ -32,11 +32,11 @@ DEFAULT_PROFILES = (
 def tensor_shape(shape: tuple[int, ...], size: Size, spec: ModelSpec) -> tuple[int, ...]:
     """A graph's input for images of `size`: planes and values as `shape` has them, the rest by it.
 
-    shape: (n, values), or (n, planes, rows, columns), in cells.
+    shape: (n, values), or (n, planes, rows, columns), in cells or blocks.
     """
     images, *sides = size
     if len(shape) == 2:
         return images, shape[1]
-    step = math.lcm(spec.cell_px, spec.multiple_px)
+    step = math.lcm(spec.input_px, spec.multiple_px)
     rounded = (max(spec.minimum_px, -(-side // step) * step) for side in sides)
-    return images, shape[1], *(side // spec.cell_px for side in rounded)
+    return images, shape[1], *(side // spec.input_px for side in rounded)

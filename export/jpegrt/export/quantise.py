@@ -3,12 +3,13 @@
 Activations are asymmetric uint8, weights symmetric int8 per output channel: what the integer
 kernels of CPUs run fastest, in ONNX Runtime and OpenVINO alike. Convolutions, their ReLUs and the
 additions between them are quantised. Float stays what makes the result exact: the input that the
-residual is added to, the residual's size, and the fixed filter that upsamples chroma.
+residual is added to, the residual's size, the fixed filter that upsamples chroma, and hrcnn's decoding.
 """
 
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,15 +18,11 @@ from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from jpegrt.export.half_precision import EXACT_WEIGHTS
 from jpegrt.export.ranges import Inputs, activation_ranges
-from jpegrt.export.stem_split import STEM_SCALE, STEM_ZERO_POINT, split_stem_inputs
+from jpegrt.export.stem_split import STEM_ZERO_POINT, split_stem_inputs
 
-_STEM_RANGE = {
-    "quant_type": QuantType.QUInt8,
-    "scale": np.array(STEM_SCALE, np.float32),
-    "zero_point": np.array(STEM_ZERO_POINT, np.uint8),
-}
-_QUANTISED = ["Conv", "Relu", "Add"]
+_QUANTISED = ["Conv", "Relu", "LeakyRelu", "Add"]
 
 
 def quantise(model: onnx.ModelProto, calibration: Iterable[Inputs]) -> onnx.ModelProto:
@@ -51,15 +48,25 @@ def quantise(model: onnx.ModelProto, calibration: Iterable[Inputs]) -> onnx.Mode
         op_types_to_quantize=_QUANTISED,
         extra_options={
             "WeightSymmetric": True,
-            "TensorQuantOverrides": {name: [_STEM_RANGE] for name in stem_inputs},
+            "TensorQuantOverrides": {
+                name: [_stem_range(scale)] for name, scale in stem_inputs.items()
+            },
         },
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     result: onnx.ModelProto = quantizer.model.model
-    _keep_residuals_in_float(result)
+    _keep_residuals_in_float(result, _heads(prepared, nodes))
     onnx.checker.check_model(result)
     return result
+
+
+def _stem_range(scale: float) -> dict[str, Any]:
+    return {
+        "quant_type": QuantType.QUInt8,
+        "scale": np.array(scale, np.float32),
+        "zero_point": np.array(STEM_ZERO_POINT, np.uint8),
+    }
 
 
 def quantisable_nodes(model: onnx.ModelProto) -> list[str]:
@@ -68,8 +75,8 @@ def quantisable_nodes(model: onnx.ModelProto) -> list[str]:
     chosen: list[str] = []
     for node in model.graph.node:  # in topological order
         if node.op_type == "Conv":
-            integer = "upsampling" not in node.input[1]
-        elif node.op_type in ("Relu", "Add"):
+            integer = not any(part in node.input[1] for part in EXACT_WEIGHTS)
+        elif node.op_type in _QUANTISED:
             integer = all(name in producer and producer[name].name in chosen for name in node.input)
         else:
             integer = False
@@ -86,14 +93,32 @@ def _activations(model: onnx.ModelProto, nodes: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _keep_residuals_in_float(model: onnx.ModelProto) -> None:
+def _heads(model: onnx.ModelProto, quantised: Iterable[str]) -> set[str]:
+    """Convolutions, by name, that make a residual: those named so, and those added in float."""
+    names = set(quantised)
+    added = {
+        name
+        for node in model.graph.node
+        if node.op_type == "Add" and node.name not in names
+        for name in node.input
+    }
+    return {
+        node.name
+        for node in model.graph.node
+        if node.op_type == "Conv"
+        and node.name in names
+        and ("head" in node.input[1] or node.output[0] in added)
+    }
+
+
+def _keep_residuals_in_float(model: onnx.ModelProto, heads: set[str]) -> None:
     """Takes the rounding off the outputs of the heads, in place.
 
     A head's output is the residual itself: rounding it is noise in the result, and clipping it
     leaves the worst artefacts. Its inputs and weights stay integers.
     """
     reader = {name: node for node in model.graph.node for name in node.input}
-    for head in [node for node in model.graph.node if _is_head(node)]:
+    for head in [node for node in model.graph.node if node.name in heads]:
         rounding = reader[head.output[0]]
         restoring = reader[rounding.output[0]]
         for node in model.graph.node:
@@ -102,7 +127,3 @@ def _keep_residuals_in_float(model: onnx.ModelProto) -> None:
                     node.input[position] = head.output[0]
         model.graph.node.remove(rounding)
         model.graph.node.remove(restoring)
-
-
-def _is_head(node: onnx.NodeProto) -> bool:
-    return node.op_type == "Conv" and "head" in node.input[1]

@@ -10,45 +10,59 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-# One integer step of a stem's input, in units of full range: cells reach +-0.64 before they clip.
+# One integer step of a stem's input, in units of full range. Cells reach +-0.64 before they clip;
+# the samples that hrcnn's details are made of, from 0 to 1, reach 1.15.
 STEM_SCALE = 1 / 200
+DETAIL_SCALE = 1 / 110
 STEM_ZERO_POINT = 128
 # The remainder is at most half a step, so magnified it still uses only 1/8 of the range; its
 # weights are divided by as much, and keep four bits of the eight.
 _MAGNIFICATION = 16
 
 
-def split_stem_inputs(model: onnx.ModelProto) -> list[str]:
-    """Rewrites every stem, in place; returns the tensors that need STEM_SCALE when quantised.
+def split_stem_inputs(model: onnx.ModelProto) -> dict[str, float]:
+    """Rewrites every stem, in place; returns the tensors to be quantised around STEM_ZERO_POINT, and
+    their scales.
 
     A stem is a convolution of a weight named `...stem...` on a concatenation of the image and
-    constant planes.
+    constant planes, or one named `...detail...wide...` on the image.
     """
     weights = {initializer.name: initializer for initializer in model.graph.initializer}
-    producer = {output: node for node in model.graph.node for output in node.output}
-    split: list[str] = []
+    split: dict[str, float] = {}
     for convolution in list(model.graph.node):
-        if convolution.op_type != "Conv" or "stem" not in convolution.input[1]:
+        name = convolution.input[1] if convolution.op_type == "Conv" else ""
+        if "stem" in name:
+            scale = STEM_SCALE
+        elif "detail" in name and "wide" in name:
+            scale = DETAIL_SCALE
+            _insert_concatenation(model, convolution)
+        else:
             continue
-        concatenation = producer[convolution.input[0]]
-        image, planes = concatenation.input
-        weight = numpy_helper.to_array(weights[convolution.input[1]])
-        constant_planes = _channels(model, planes)
+        (concatenation,) = (n for n in model.graph.node if convolution.input[0] in n.output)
+        image, *planes = concatenation.input
+        weight = numpy_helper.to_array(weights[name])
+        constant_planes = sum(_channels(model, plane) for plane in planes)
         image_weight = weight[:, : weight.shape[1] - constant_planes]
         widened = np.concatenate((weight, image_weight / _MAGNIFICATION), axis=1)
-        weights[convolution.input[1]].CopyFrom(
-            numpy_helper.from_array(widened.astype(np.float32), convolution.input[1])
-        )
+        weights[name].CopyFrom(numpy_helper.from_array(widened.astype(np.float32), name))
         prefix = concatenation.output[0]
-        new_nodes = _remainder_nodes(model, image, prefix)
+        new_nodes = _remainder_nodes(model, image, prefix, scale)
         del concatenation.input[:]
-        concatenation.input.extend([f"{prefix}_coarse", planes, f"{prefix}_magnified"])
+        concatenation.input.extend([f"{prefix}_coarse", *planes, f"{prefix}_magnified"])
         position = list(model.graph.node).index(concatenation)
         for offset, node in enumerate(new_nodes):
             model.graph.node.insert(position + offset, node)
-        split.append(prefix)
+        split[prefix] = scale
     del model.graph.value_info[:]  # the stems' inputs have grown
     return split
+
+
+def _insert_concatenation(model: onnx.ModelProto, convolution: onnx.NodeProto) -> None:
+    """Of one tensor, the convolution's input; in place."""
+    name = f"{convolution.input[1]}_input"
+    node = helper.make_node("Concat", [convolution.input[0]], [name], name=name, axis=1)
+    model.graph.node.insert(list(model.graph.node).index(convolution), node)
+    convolution.input[0] = name
 
 
 def _channels(model: onnx.ModelProto, tensor: str) -> int:
@@ -59,13 +73,15 @@ def _channels(model: onnx.ModelProto, tensor: str) -> int:
     raise ValueError(f"the model does not state the shape of {tensor}")
 
 
-def _remainder_nodes(model: onnx.ModelProto, image: str, prefix: str) -> list[onnx.NodeProto]:
+def _remainder_nodes(
+    model: onnx.ModelProto, image: str, prefix: str, scale: float
+) -> list[onnx.NodeProto]:
     """coarse = clip(round(image / scale)) * scale; magnified = (image - coarse) * magnification."""
     constants = {
-        "steps": 1 / STEM_SCALE,
+        "steps": 1 / scale,
         "lowest": -STEM_ZERO_POINT,
         "highest": 255 - STEM_ZERO_POINT,
-        "scale": STEM_SCALE,
+        "scale": scale,
         "magnification": _MAGNIFICATION,
     }
     for name, value in constants.items():

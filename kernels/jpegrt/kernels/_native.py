@@ -53,6 +53,7 @@ class Domain(IntEnum):
     CELLS = 0
     LUMA = 1
     RGB = 2
+    SPECTRAL = 3
 
 
 class Layout(IntEnum):
@@ -169,6 +170,8 @@ class Model(ct.Structure):
         ("enlargement", ct.c_uint32),
         ("minimum_px", ct.c_uint32),
         ("multiple_px", ct.c_uint32),
+        ("unfoldings", ct.c_uint32),
+        ("window_px", ct.c_uint32),
     )
 
 

@@ -64,9 +64,12 @@ class GraphSpec:
 class ModelSpec:
     """Which tensors a model's graphs take: `jpegrt_model` in jpegrt.h.
 
-    domain: "cells" for JPEGs' coefficients; "luma" or "rgb" for pixels, with cell_px 1.
+    domain: "cells" or "spectral" for JPEGs' coefficients; "luma" or "rgb" for pixels. cell_px is 1
+        but for cells.
     enlargement, minimum_px, multiple_px: of models on pixels; how often the output is as wide and
         as high as the image, and the sides that the network takes.
+    unfoldings, window_px: of unfolded models, else 0; how often their graphs run, and the window of
+        the non-local operator, 0 for the whole image.
     """
 
     cell_px: int
@@ -76,10 +79,17 @@ class ModelSpec:
     enlargement: int = 1
     minimum_px: int = 1
     multiple_px: int = 1
+    unfoldings: int = 0
+    window_px: int = 0
+
+    @property
+    def input_px(self) -> int:
+        """Pixels from one row, or column, of a graph's input to the next."""
+        return 8 if self.domain == "spectral" else self.cell_px
 
     @property
     def takes_pixels(self) -> bool:
-        return self.domain != "cells"
+        return self.domain in ("luma", "rgb")
 
 
 @dataclass(frozen=True)
@@ -116,8 +126,8 @@ class Pipeline:
         """cuda: the GPU to restore on; the engine is then a `CudaEngine`. None: the CPU.
         threads: for everything but the engine, 0 = one per core; on a GPU there are none. The rest as for
         `CoefficientReader.read`; max_pixels limits restored pixels too, where they are more.
-        project: the slack, in steps, with which what a model on cells restores is projected as by
-            `project_cells`, where a component is sampled 1x1; None: it is not projected.
+        project: the slack, in steps, with which what a model on coefficients restores is projected
+            as by `project_cells`, where a component is sampled 1x1; None: it is not projected.
         Raises NativeError or ValueError."""
         self._handle = ct.c_void_p()  # first, for __del__
         self._shape: tuple[int, ...] = ()
@@ -155,6 +165,8 @@ class Pipeline:
                 model.enlargement,
                 model.minimum_px,
                 model.multiple_px,
+                model.unfoldings,
+                model.window_px,
             )
             # Kept: the native side calls it as long as the session lives.
             self._callback = _native.EngineRun(

@@ -53,6 +53,8 @@ class Bundle:
             self.manifest.get("scale", 1),
             self.manifest.get("size_rule", {}).get("minimum_px", 1),
             self.manifest.get("size_rule", {}).get("multiple_px", 1),
+            self.manifest.get("unfoldings", 0),
+            self.manifest.get("window_px", 0),
         )
 
     def choose_precision(self, precision: str | None) -> str:
@@ -166,6 +168,7 @@ def _check(manifest: dict[str, Any]) -> None:
     _require(type(scale) in (int, float) and 0 < scale < math.inf, "input_scale is not above 0")
 
     _check_domain(manifest)
+    _check_unfolding(manifest)
     graphs = manifest["graphs"]
     _require(isinstance(graphs, list) and bool(graphs), "graphs is no list of graphs")
     for graph in graphs:
@@ -180,7 +183,10 @@ def _check(manifest: dict[str, Any]) -> None:
                 _is_integer(factor) and factor > 0 and cell_px % factor == 0,
                 f"the chroma factors of graph {graph['name']} do not divide cell_px",
             )
-    _check_graphs(manifest.get("domain", "cells"), [graph["components"] for graph in graphs])
+    if "unfoldings" in manifest:
+        _check_unfolded_graphs(graphs)
+    else:
+        _check_graphs(manifest.get("domain", "cells"), [graph["components"] for graph in graphs])
     names = {graph["name"] for graph in graphs}
     _require(len(names) == len(graphs), "two graphs share a name")
 
@@ -206,22 +212,45 @@ def _check(manifest: dict[str, Any]) -> None:
 
 
 def _check_domain(manifest: dict[str, Any]) -> None:
-    """What a model on pixels has beyond one on cells: all of it may be left out."""
+    """What a model on pixels has beyond one on coefficients: all of it may be left out."""
     domain, scale = manifest.get("domain", "cells"), manifest.get("scale", 1)
-    _require(domain in ("cells", "luma", "rgb"), "domain is not cells, luma or rgb")
+    _require(
+        domain in ("cells", "luma", "rgb", "spectral"), "domain is not cells, luma, rgb or spectral"
+    )
     _require(_is_integer(scale) and 1 <= scale <= 4, "scale is not 1, 2, 3 or 4")
     rule = manifest.get("size_rule", {})
     _require(isinstance(rule, dict), "size_rule is no table")
     minimum, multiple = rule.get("minimum_px", 1), rule.get("multiple_px", 1)
     _require(_is_integer(minimum) and 1 <= minimum <= 4096, "minimum_px is not from 1 to 4096")
     _require(_is_integer(multiple) and 1 <= multiple <= 1024, "multiple_px is not from 1 to 1024")
-    if domain == "cells":
+    if domain in ("cells", "spectral"):
         _require(
             scale == minimum == multiple == 1,
-            "a model on cells has a scale or a size rule other than 1",
+            "a model on cells or spectra has a scale or a size rule other than 1",
         )
+    _require(
+        domain == "cells" or manifest["cell_px"] == 1,
+        "cell_px of a model that takes no cells is not 1",
+    )
+
+
+def _check_unfolding(manifest: dict[str, Any]) -> None:
+    """What an unfolded model has beyond one that is not."""
+    for key, most in (("unfoldings", 64), ("window_px", 65535)):
+        value = manifest.get(key, 1)
+        _require(_is_integer(value) and 1 <= value <= most, f"{key} is not from 1 to {most}")
+    if "unfoldings" in manifest:
+        _require(manifest.get("domain") == "rgb", "an unfolded model's domain is not rgb")
     else:
-        _require(manifest["cell_px"] == 1, "cell_px of a model on pixels is not 1")
+        _require("window_px" not in manifest, "a model that is not unfolded has a window_px")
+
+
+def _check_unfolded_graphs(graphs: list[dict[str, Any]]) -> None:
+    names = {graph["name"] for graph in graphs if graph["components"] == 3}
+    _require(
+        len(graphs) == 4 and names == {"arm", "arm_guide", "rem", "rem_guide"},
+        "an unfolded model's graphs are not arm, arm_guide, rem and rem_guide",
+    )
 
 
 def _check_graphs(domain: str, components: list[int]) -> None:
@@ -229,8 +258,8 @@ def _check_graphs(domain: str, components: list[int]) -> None:
     grey, colour = components.count(1), components.count(3)
     if domain == "cells":
         _require(grey > 0, "no graph is grey")
-    elif domain == "luma":
-        _require((grey, colour) == (1, 0), "a luma model's graphs are not one, grey")
+    elif domain != "rgb":
+        _require((grey, colour) == (1, 0), "a luma or spectral model's graphs are not one, grey")
     else:
         _require(colour == 1 and grey <= 1, "an rgb model's graphs are not one, and one grey")
 

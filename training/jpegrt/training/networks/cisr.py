@@ -255,7 +255,7 @@ class CISR(nn.Module):
             raise ValueError(f"channels must be at least reduction, got {channels} and {reduction}")
         options = ModuleOptions(channels, groups, blocks, reduction, non_local, long_skip)
         self.enlargement, self.unfoldings = scale, unfoldings
-        self._connection = connection
+        self.connection = connection
         copies = 1 if connection == "rem-arm" else scale
         different = 1 if shared_weights else unfoldings
         self.arm = nn.ModuleList(RestorationModule(copies, 1, options) for _ in range(different))
@@ -274,7 +274,7 @@ class CISR(nn.Module):
 
     def forward_stages(self, image: Tensor, keys: Tensor | None = None) -> list[Estimate]:
         """The estimates of every unfolding; the last is the result."""
-        if self._connection != "unfolded":
+        if self.connection != "unfolded":
             return [self._forward_once(image, keys)]
         estimates = []
         high: Tensor = self.upsampling(image)
@@ -286,7 +286,7 @@ class CISR(nn.Module):
 
     def _forward_once(self, image: Tensor, keys: Tensor | None) -> Estimate:
         arm, rem = self.arm[0], self.rem[0]
-        if self._connection == "rem-arm":
+        if self.connection == "rem-arm":
             enlarged = rem(image, image, keys)
             if keys is not None:
                 keys = F.interpolate(keys.float(), scale_factor=self.enlargement)

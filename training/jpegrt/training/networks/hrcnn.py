@@ -40,9 +40,6 @@ BLOCK_PX = 8
 FREQUENCIES = BLOCK_PX * BLOCK_PX
 LEVEL_SHIFT = 128 / 255
 
-# The rest of a block's reach after collapsing: 8 + 2 * 3 samples.
-COLLAPSED_PX = 14
-
 NEGATIVE_SLOPE = 0.1  # of the leaky ReLUs
 
 # Of the first layer of a residual block.
@@ -118,24 +115,85 @@ class DecodingSegment(nn.Module):
         snapshots, samples = self.linear(spectrum)
         return snapshots, F.relu(samples)
 
-    @torch.no_grad()
-    def collapsed(self) -> nn.ConvTranspose2d:
-        """The segment without its ReLU as one layer, 64 to 1 channels, 14x14, stride 8, padding 3.
+    def collapsed(self) -> "CollapsedDecoding":
+        """The segment without its ReLU, with 1/85 of the multiplications."""
+        return CollapsedDecoding(self)
 
-        Equal to `linear` but for the image's outermost 3 samples, where the segment pads zeros
-        after its first and its second layer. 1/87 of the multiplications.
-        """
-        layer = nn.ConvTranspose2d(FREQUENCIES, 1, COLLAPSED_PX, stride=BLOCK_PX, padding=3)
-        # The answers to each coefficient of the middle one of 3 x 3 blocks, and to none.
-        coefficients = torch.zeros(FREQUENCIES + 1, FREQUENCIES, 3, 3)
-        coefficients[torch.arange(FREQUENCIES), torch.arange(FREQUENCIES), 1, 1] = 1
-        samples = self.linear(coefficients.to(self.pixels.weight))[1]
-        constant = samples[-1:]
-        reached = slice(BLOCK_PX - 3, BLOCK_PX - 3 + COLLAPSED_PX)
-        layer.weight.copy_((samples[:-1] - constant)[:, :, reached, reached])
-        assert layer.bias is not None
-        layer.bias.fill_(float(constant[0, 0, 12, 12]))
-        return layer
+
+class CollapsedDecoding(nn.Module):
+    """`DecodingSegment.linear`'s samples by one transposed convolution: 14x14, stride 8, padding 3.
+
+    Exact at the image's border too, where the segment pads zeros after its first and after its
+    second layer. The first layer's biases, which end where the image does, are a 65th coefficient,
+    1 in every block. What the second layer would make just outside of the image, and the last one
+    must not see, is taken off the outermost rows and columns.
+    """
+
+    @torch.no_grad()
+    def __init__(self, segment: DecodingSegment) -> None:
+        super().__init__()
+        biases = segment.snapshots.bias
+        assert biases is not None
+        constant = biases[None, :, None, None].expand(1, -1, BLOCK_PX, BLOCK_PX)
+        blocks = torch.cat((segment.snapshots.weight, constant))
+        # Each coefficient's answer: its block and 2 samples around it, then another one.
+        merged = F.conv2d(F.pad(blocks, (4, 4, 4, 4)), segment.merge.weight)
+        merge_bias, pixels = segment.merge.bias, segment.pixels.weight
+        assert merge_bias is not None
+
+        def answers(merged: Tensor, pixels: Tensor, stride: tuple[int, int]) -> nn.ConvTranspose2d:
+            """Of `pixels`, a part of the last layer, to `merged`, a part of the first two's answer,
+            (65, 8, height, width); to the merging biases too."""
+            reach = [side - 1 for side in pixels.shape[2:]]
+            weight = F.conv2d(F.pad(merged, (reach[1],) * 2 + (reach[0],) * 2), pixels)
+            height, width = weight.shape[2:]
+            layer = nn.ConvTranspose2d(
+                FREQUENCIES + 1, 1, (height, width), stride, (3 if height > 1 else 0, 3)
+            )
+            layer.weight.copy_(weight)
+            assert layer.bias is not None
+            layer.bias.copy_(pixels.sum((2, 3)) @ merge_bias)
+            return layer
+
+        self.samples = answers(merged, pixels, (BLOCK_PX, BLOCK_PX))
+        assert self.samples.bias is not None and segment.pixels.bias is not None
+        self.samples.bias.add_(segment.pixels.bias)
+        # Above the image, 1 sample from it, and below.
+        self.above = answers(merged[:, :, 1:2], pixels[:, :, :1], (1, BLOCK_PX))
+        self.below = answers(merged[:, :, -2:-1], pixels[:, :, 2:], (1, BLOCK_PX))
+        # To its left and right, without the corners, which those above and below have.
+        self.left = _Beside(merged[..., 1:2], merge_bias, pixels[..., :1])
+        self.right = _Beside(merged[..., -2:-1], merge_bias, pixels[..., 2:])
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """(N, 64, R, C) to (N, 1, 8R, 8C), before the ReLU."""
+        coefficients = F.pad(spectrum, (0, 0, 0, 0, 0, 1), value=1.0)
+        samples: Tensor = self.samples(coefficients)
+        top = samples[:, :, :1] - self.above(coefficients[:, :, :1])
+        bottom = samples[:, :, -1:] - self.below(coefficients[:, :, -1:])
+        samples = torch.cat((top, samples[:, :, 1:-1], bottom), 2)
+        left = samples[..., :1] - self.left(coefficients[..., :1])
+        right = samples[..., -1:] - self.right(coefficients[..., -1:])
+        return torch.cat((left, samples[..., 1:-1], right), 3)
+
+
+class _Beside(nn.Module):
+    """What a column of `merged` just outside of the image adds to the column within."""
+
+    def __init__(self, merged: Tensor, merge_bias: Tensor, pixels: Tensor) -> None:
+        super().__init__()
+        self.merged = nn.ConvTranspose2d(
+            FREQUENCIES + 1, len(merge_bias), (12, 1), (BLOCK_PX, 1), (2, 0)
+        )
+        self.pixels = nn.Conv2d(len(merge_bias), 1, (3, 1), padding=(1, 0), bias=False)
+        assert self.merged.bias is not None
+        self.merged.weight.copy_(merged)
+        self.merged.bias.copy_(merge_bias)
+        self.pixels.weight.copy_(pixels)
+
+    def forward(self, coefficients: Tensor) -> Tensor:
+        samples: Tensor = self.pixels(self.merged(coefficients))
+        return samples
 
 
 def wave_filters() -> Tensor:
