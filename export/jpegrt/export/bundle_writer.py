@@ -17,10 +17,11 @@ from jpegrt.export.half_precision import to_half
 from jpegrt.export.half_storage import store_in_half
 from jpegrt.export.model import Model
 from jpegrt.export.quantise import quantise
+from jpegrt.export.shared_weights import share_weights
 from jpegrt.export.symmetric import to_symmetric
 from jpegrt.export.verify import Verification, verify
 from jpegrt.kernels import Engine, GraphSpec
-from jpegrt.runtime.bundle import FORMAT, MANIFEST, Bundle, open_bundle
+from jpegrt.runtime.bundle import MANIFEST, Bundle, open_bundle
 from jpegrt.runtime.engines import ENGINE_NAMES, create_engine, resolve_engine
 from jpegrt.runtime.errors import RestoreError, UsageError
 
@@ -91,7 +92,7 @@ def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) 
         models[spec.name] = request.model.export(spec)
 
     manifest: dict[str, Any] = {
-        "format": FORMAT,
+        "format": 1,
         "model": request.name,
         "task": "restoration",
         **request.model.manifest(),
@@ -118,6 +119,7 @@ def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) 
         _admit(request, folder, manifest, precision, specs, report)
     if "int8" in manifest["precisions"]:
         manifest["default_precision"] = "int8"
+    share_weights(folder, manifest)
     _write_manifest(manifest, folder)
     return open_bundle(folder)
 
