@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import shutil
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tests.export.fake_tensorrt import FakeTensorRt
 
 from jpegrt.export.build import BuildRequest, build
-from jpegrt.export.builder import find_vendor
 from jpegrt.export.graphs import example_inputs
 from jpegrt.export.profiles import DEFAULT_PROFILES
 from jpegrt.export.shared_weights import share_weights
@@ -171,20 +171,16 @@ def test_answers_are_the_same_bits(tmp_path: Path, engine: str, precision: str) 
         assert any(bytes(len(answer)) != answer for answer in answers[0].values())
 
 
-@pytest.mark.slow
-def test_tensorrt_builds_from_a_bundle_that_shares(tmp_path: Path) -> None:
-    vendor = find_vendor("rtx")
-    folder = Path(shutil.copytree(find_bundle("cellnet").folder, tmp_path / "bundle"))
-    request = BuildRequest(
-        open_bundle(folder),
-        tmp_path / "engines",
-        ["sm86"],
-        ["fp32"],
-        DEFAULT_PROFILES[:1],
-        vendor.flavour,
-        graphs=["420"],
-    )
+def test_builders_get_graphs_with_their_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", FakeTensorRt("rtx"))
+    bundle = find_bundle("cellnet")
+    request = BuildRequest(bundle, tmp_path, ["sm86"], ["fp32"], DEFAULT_PROFILES, "rtx", ["420"])
     (built,) = build(request, lambda line: None)
-    assert built.facts is not None, built.failure
-    # Its weights are inside: graphs whose tensors are missing would be refused, or small.
-    assert built.facts.engine_bytes > 250_000
+    assert built.facts is not None
+    content = bundle.read_graph("420", "fp32")
+    assert built.facts.onnx_sha256 == hashlib.sha256(content).hexdigest()
+    assert all(
+        not tensor.external_data for tensor in onnx.load_from_string(content).graph.initializer
+    )
