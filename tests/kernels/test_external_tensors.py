@@ -4,7 +4,6 @@ import hashlib
 import json
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import onnx
@@ -39,9 +38,14 @@ def outside(offset: object = 0, length: object = 8, location: str = "weights.bin
     return tensor
 
 
+def serialised(model: onnx.ModelProto) -> bytes:
+    content: bytes = model.SerializeToString()
+    return content
+
+
 def in_graph(tensor: TensorProto) -> bytes:
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [], [], [tensor])
-    return helper.make_model(graph).SerializeToString()
+    return serialised(helper.make_model(graph))
 
 
 def model_with(**fields: object) -> bytes:
@@ -54,7 +58,7 @@ def model_with(**fields: object) -> bytes:
             target.extend(value)
         else:
             target.CopyFrom(value)
-    return model.SerializeToString()
+    return serialised(model)
 
 
 def sparse(tensor: TensorProto) -> onnx.SparseTensorProto:
@@ -70,7 +74,7 @@ def in_function(tensor: TensorProto) -> bytes:
     function = model.functions.add(name="f")
     function.node.add(op_type="Constant").attribute.add(name="value").t.CopyFrom(tensor)
     function.attribute_proto.add(name="value").t.CopyFrom(tensor)
-    return model.SerializeToString()
+    return serialised(model)
 
 
 def in_training(tensor: TensorProto) -> bytes:
@@ -78,15 +82,15 @@ def in_training(tensor: TensorProto) -> bytes:
     info = model.training_info.add()
     info.initialization.initializer.append(tensor)
     info.algorithm.initializer.append(tensor)
-    return model.SerializeToString()
+    return serialised(model)
 
 
 # Everywhere that ONNX may keep a tensor.
 PLACES: dict[str, Callable[[TensorProto], bytes]] = {
     "initializer": in_graph,
-    "sparse initializer": lambda t: onnx.ModelProto(
-        graph=onnx.GraphProto(sparse_initializer=[sparse(t)])
-    ).SerializeToString(),
+    "sparse initializer": lambda t: serialised(
+        onnx.ModelProto(graph=onnx.GraphProto(sparse_initializer=[sparse(t)]))
+    ),
     "attribute": lambda t: model_with(t=t),
     "attributes": lambda t: model_with(tensors=[t, t]),
     "sparse attribute": lambda t: model_with(sparse_tensor=sparse(t)),
@@ -248,7 +252,7 @@ def nested(depth: int, tensor: TensorProto) -> bytes:
         outer = onnx.GraphProto()
         outer.node.add(op_type="If").attribute.add(name="b").g.CopyFrom(graph)
         graph = outer
-    return onnx.ModelProto(graph=graph).SerializeToString()
+    return serialised(onnx.ModelProto(graph=graph))
 
 
 def test_subgraphs_in_subgraphs(tmp_path: Path) -> None:
@@ -320,10 +324,12 @@ def test_mutated_graphs_are_read_alike(tmp_path: Path) -> None:
             found = read(bundle_of(tmp_path, bytes(graph)))
         except UsageError:
             continue
-        accepted += 1
-        with suppress(DecodeError):
+        try:
             text = str(onnx.load_from_string(found))
-            assert "external_data" not in text and "data_location: EXTERNAL" not in text
+        except DecodeError:  # it looks into texts too
+            continue
+        accepted += 1
+        assert "external_data" not in text and "data_location: EXTERNAL" not in text
     assert accepted > 20
 
 
