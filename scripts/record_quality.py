@@ -1,12 +1,15 @@
 """Writes measured quality into a bundle's manifest, where `jpegrt models` shows it.
 
 Each report is what `jpegrt evaluate --json` wrote for this model in its default precision, on an
-engine that this precision was verified on.
+engine that this precision was verified on. Of a report of `--paper` the rows of this model are taken,
+with the figures of the paper's own networks.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 from jpegrt.runtime.bundle import MANIFEST, open_bundle
@@ -20,14 +23,20 @@ def main() -> None:
     arguments = parser.parse_args()
     bundle = open_bundle(arguments.bundle)
     verified = bundle.manifest["precisions"][bundle.default_precision]["verification"]
-    rows = []
+    rows: list[dict] = []  # type: ignore[type-arg]
     for path in arguments.reports:
         report = json.loads(path.read_text())
-        if (report["model"], report["precision"]) != (bundle.name, bundle.default_precision):
-            sys.exit(f"{path} is of {report['model']} {report['precision']}, not of this bundle")
-        if report["engine"] not in verified:
-            sys.exit(f"{path} is of engine {report['engine']}, verified are {', '.join(verified)}")
-        rows.append(row(report, path.stem))
+        facts = report
+        if "paper" in report:
+            facts = report["models"].get(str(bundle.manifest.get("scale", 1)), {"model": "none"})
+        if (facts["model"], facts.get("precision")) != (bundle.name, bundle.default_precision):
+            sys.exit(f"{path} is of {facts['model']} {facts.get('precision')}, not of this bundle")
+        if facts["engine"] not in verified:
+            sys.exit(f"{path} is of engine {facts['engine']}, verified are {', '.join(verified)}")
+        if "paper" in report:
+            rows += paper_rows(report, bundle.name, facts["engine"])
+        else:
+            rows.append(row(report, path.stem))
     manifest = {**bundle.manifest, "quality": rows}
     write_json(manifest, arguments.bundle / MANIFEST)
 
@@ -43,6 +52,28 @@ def row(report: dict, name: str) -> dict:  # type: ignore[type-arg]
         "psnr_db": [round(result["restored"]["psnr_db"], 3) for result in results],
         "worst_gain_db": [round(result["worst_gain_db"], 3) for result in results],
     }
+
+
+def paper_rows(report: dict, model: str, engine: str) -> Iterator[dict]:  # type: ignore[type-arg]
+    """A line of the quality table for each set of each of the paper's tables."""
+    for table in report["tables"]:
+        measured = [row for row in table["rows"] if row["model"] == model and not row["image"]]
+        measured = [row for row in measured if len(row["compressions"]) == 1]
+        for name, of_set in groupby(measured, key=lambda row: str(row["set"])):
+            rows = list(of_set)
+            methods = [m for m in (table["baseline"], *table["own"]) if m]
+            yield {
+                "set": name,
+                "source": f"as {report['paper']}'s {table['table']}",
+                "engine": engine,
+                "qualities": [row["compressions"][0]["quality"] for row in rows],
+                "jpeg_psnr_db": [round(row["baseline"]["psnr_db"], 3) for row in rows],
+                "psnr_db": [round(row["restored"]["psnr_db"], 3) for row in rows],
+                "published": {
+                    method: [row["published"].get(method, {}).get("psnr_db") for row in rows]
+                    for method in methods
+                },
+            }
 
 
 if __name__ == "__main__":

@@ -41,3 +41,9 @@ def pretending(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = ROOT / "tests/c/pretend_onnxruntime.c"
     run(build_tool("cc"), *flags, source, "-o", path, "-ldl")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _no_fetched_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the user who runs the tests has fetched is not part of them."""
+    monkeypatch.setenv("JPEGRT_MODELS", str(tmp_path / "fetched-models"))

@@ -68,7 +68,7 @@ def test_help_of_each_command(jpegrt: CommandLine, command: str) -> None:
         (["restore", PHOTO, "-o", "a.png", "--max-pixels", "-1"], "must be a number from 1 to"),
         (["info", PHOTO, "--max-pixels", "9" * 30], "must be a number from 1 to"),
         (["info"], "required: file"),
-        (["models", "cellnet"], "unrecognized arguments: cellnet"),
+        (["models", "cellnet", "jscnn-x2"], "unrecognized arguments: jscnn-x2"),
         (["evaluate"], "required: --images"),
         (["evaluate", "--images", ".", "--quality", "101"], "a number from 1 to 100, not 101"),
         (["evaluate", "--images", ".", "--quality", "low"], "a number from 1 to 100, not low"),

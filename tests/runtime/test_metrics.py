@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from jpegrt.runtime.metrics import luma_bt601, psnr, psnr_b, ssim
+from jpegrt.runtime.metrics import UNIFORM_WINDOW, luma_bt601, psnr, psnr_b, ssim
 
 SHAPES = [(11, 11), (17, 90), (64, 48), (75, 33, 3)]
 seeds = st.integers(0, 2**32 - 1)
@@ -83,6 +83,27 @@ def test_ssim_of_one_window_is_equation_13() -> None:
         (mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)
     )
     assert ssim(a, b) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (9, 50), (45, 37)])
+def test_ssim_in_uniform_windows_is_their_mean(shape: tuple[int, int]) -> None:
+    """Equation (13) of every 8 x 8 window, with population variances."""
+    a = smooth_image(shape, 3)
+    b = noisy(a, 10, 4)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    windows = []
+    for top in range(shape[0] - 7):
+        for left in range(shape[1] - 7):
+            x, y = (image[top : top + 8, left : left + 8].astype(float) for image in (a, b))
+            covariance = ((x - x.mean()) * (y - y.mean())).mean()
+            windows.append(
+                (2 * x.mean() * y.mean() + c1)
+                * (2 * covariance + c2)
+                / ((x.mean() ** 2 + y.mean() ** 2 + c1) * (x.var() + y.var() + c2))
+            )
+    assert ssim(a, b, window=UNIFORM_WINDOW) == pytest.approx(np.mean(windows), abs=1e-9)
+    with pytest.raises(ValueError, match="at least 8 pixels"):
+        ssim(a[:7], b[:7], window=UNIFORM_WINDOW)
 
 
 def test_psnr_b_by_hand() -> None:

@@ -135,10 +135,20 @@ def test_unknown_steps_are_refused() -> None:
         carsr_loss(small(), "all", *training_images(2))  # type: ignore[arg-type]
 
 
+@scales
+def test_a_new_network_interpolates(scale: Scale) -> None:
+    """Bilinearly; inside the border, beyond which are zeros."""
+    image = photograph(12, 16)
+    expected = F.interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
+    inside = (..., slice(scale, -scale), slice(scale, -scale))
+    restored = small(scale).eval()(image)
+    torch.testing.assert_close(restored[inside], expected[inside], atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("step", get_args(Step))
 def test_it_learns(step: Step) -> None:
     network, images = small(), training_images(2)
-    losses = adam_losses(network, lambda: carsr_loss(network, step, *images), 12, 3e-3)
+    losses = adam_losses(network, lambda: carsr_loss(network, step, *images), 40, 3e-3)
     assert losses[-1] < 0.9 * losses[0]
 
 

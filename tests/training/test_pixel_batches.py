@@ -1,6 +1,7 @@
 """Patches for networks that take pixels: what they are degraded by, and how they are batched."""
 
 import io
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tests.training.photographs import write_photographs
 from jpegrt.runtime.resize import enlarge, reduce
 from jpegrt.training.images import PatchSource, find_images, load_rgb
 from jpegrt.training.pixel_batches import PixelBatch, PixelBatches, components_of, source_px
-from jpegrt.training.pixel_degradation import PixelDegradation, degrade
+from jpegrt.training.pixel_degradation import WEBP, Compression, PixelDegradation, degrade
 from jpegrt.training.pixel_validation import PixelValidation, cases_of
 
 MIXED = PixelDegradation(scales=(1, 2, 3, 4), uncompressed=0.3)
@@ -40,7 +41,7 @@ def same(one: PixelBatch, other: PixelBatch) -> bool:
 
 def test_degrading_is_reducing_and_then_compressing() -> None:
     patch = synthetic(36, 48, 1)
-    found = degrade(patch, 3, 40, "grey")
+    found = degrade(patch, 3, Compression(40, "grey"))
     clean = np.clip(np.round(reduce(patch, 3)), 0, 255).astype(np.uint8)
     assert np.array_equal(found.clean, clean)
     buffer = io.BytesIO()
@@ -51,7 +52,7 @@ def test_degrading_is_reducing_and_then_compressing() -> None:
 
 def test_colour_is_subsampled_as_told() -> None:
     patch = synthetic(32, 32, 3)
-    full, half = (degrade(patch, 1, 60, sampling) for sampling in ("444", "420"))
+    full, half = (degrade(patch, 1, Compression(60, sampling)) for sampling in ("444", "420"))
     assert full.compressed.shape == (32, 32, 3)
     errors = [np.square(found.compressed.astype(float) - patch).mean() for found in (full, half)]
     assert 0 < errors[0] < errors[1]
@@ -59,30 +60,69 @@ def test_colour_is_subsampled_as_told() -> None:
 
 def test_without_compression_nothing_but_the_size_changes() -> None:
     patch = synthetic(16, 16, 1)
-    found = degrade(patch, 2, None, "grey")
+    found = degrade(patch, 2, None)
     assert np.array_equal(found.clean, found.compressed)
-    assert np.array_equal(degrade(patch, 1, None, "grey").compressed, patch)
+    assert np.array_equal(degrade(patch, 1, None).compressed, patch)
 
 
 def test_qualities_are_those_told() -> None:
     rng = np.random.default_rng(0)
-    drawn = [PixelDegradation(quality=(20, 23)).draw_quality(1, rng) for _ in range(200)]
-    assert set(drawn) == {20, 21, 22, 23}
+    assert drawn(PixelDegradation(quality=(20, 23)), 1, rng) == {20, 21, 22, 23}
     listed = PixelDegradation(qualities=(10, 30), scales=(2,), uncompressed=0.5)
-    assert {listed.draw_quality(2, rng) for _ in range(100)} == {10, 30, None}
+    assert drawn(listed, 2, rng) == {10, 30, None}
     # What is neither reduced nor compressed would teach nothing.
     mixed = PixelDegradation(scales=(1, 2), uncompressed=1.0)
-    assert mixed.draw_quality(2, rng) is None
-    assert mixed.draw_quality(1, rng) is not None
+    assert drawn(mixed, 2, rng) == {None}
+    assert None not in drawn(mixed, 1, rng)
+
+
+def drawn(degradation: PixelDegradation, scale: int, rng: np.random.Generator) -> set[int | None]:
+    """The qualities of many patches."""
+    compressions = (degradation.draw_compression(scale, rng) for _ in range(200))
+    return {None if found is None else found.quality for found in compressions}
+
+
+def test_webp_is_drawn_as_often_as_jpeg() -> None:
+    rng = np.random.default_rng(0)
+    mixed = PixelDegradation(qualities=(10,), webp_qualities=(5, 40), samplings=("420",))
+    found = Counter(mixed.draw_compression(1, rng) for _ in range(300))
+    assert set(found) == {Compression(10, "420"), Compression(5, WEBP), Compression(40, WEBP)}
+    assert 120 < found[Compression(10, "420")] < 180
+
+
+def test_webp_is_libwebps() -> None:
+    patch = synthetic(32, 48, 3)
+    buffer = io.BytesIO()
+    Image.fromarray(patch).save(buffer, "WEBP", quality=20)
+    expected = np.asarray(Image.open(buffer))
+    assert np.array_equal(degrade(patch, 1, Compression(20, WEBP)).compressed, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"webp_qualities": (0,), "samplings": ("420",)}, "webp_qualities must be within"),
+        ({"webp_qualities": (20,)}, "WebP has no grey images"),
+    ],
+)
+def test_webp_needs_colours(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PixelDegradation(**options)
 
 
 def test_a_skew_favours_low_qualities() -> None:
     rng = np.random.default_rng(0)
     means = [
-        np.mean([PixelDegradation(quality_skew=skew).draw_quality(1, rng) or 0 for _ in range(500)])
+        np.mean([quality_of(PixelDegradation(quality_skew=skew), rng) for _ in range(500)])
         for skew in (1.0, 2.0)
     ]
     assert means[1] < means[0] - 10
+
+
+def quality_of(degradation: PixelDegradation, rng: np.random.Generator) -> int:
+    compression = degradation.draw_compression(1, rng)
+    assert compression is not None
+    return compression.quality
 
 
 def test_enlarged_inputs_have_the_size_of_their_originals(source: PatchSource) -> None:
@@ -101,7 +141,7 @@ def test_enlarged_inputs_are_not_rounded(source: PatchSource) -> None:
     levels = batch.image * 255 + 128
     assert float((levels - levels.round()).abs().max()) > 0.1
     patch = np.asarray(batch.high[0, 0] * 255 + 128).round().astype(np.uint8)
-    expected = enlarge(degrade(patch, 2, 40, "grey").compressed, 2)
+    expected = enlarge(degrade(patch, 2, Compression(40, "grey")).compressed, 2)
     np.testing.assert_allclose(levels[0, 0], expected, atol=1e-3)
 
 
@@ -171,7 +211,13 @@ def test_gains_are_over_bicubic_interpolation(tmp_path: Path, enlarged: bool) ->
     write_photographs(tmp_path / "set", 2)
     files = sorted((tmp_path / "set").iterdir())
     degradation = PixelDegradation((2,), qualities=(40,), samplings=("444",))
-    validation = PixelValidation(files, degradation, components=3, enlarged=enlarged)
+    validation = PixelValidation(
+        files,
+        degradation,
+        lambda network, batch: (None, network(batch.image)),
+        components=3,
+        enlarged=enlarged,
+    )
 
     class Interpolation(torch.nn.Module):
         def forward(self, image: torch.Tensor) -> torch.Tensor:

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from tests.training.photographs import write_recipe
 
+from jpegrt.training.architectures import ARCHITECTURES
 from jpegrt.training.networks import build_network
 from jpegrt.training.networks.cellnet import CellNet
-from jpegrt.training.recipe import RECIPES, load_recipe, recipe_names
+from jpegrt.training.recipe import RECIPES, load_recipe, of_scale, recipe_names
 from jpegrt.training.tasks import create_task
 
 # What is measured on must not be trained on.
@@ -36,7 +37,7 @@ def test_no_recipe_trains_on_a_test_set(name: str) -> None:
     sets = set(load_recipe(name).data.sets)
     for part in {part.lower() for path in sets for part in Path(path).parts}:
         assert part not in TEST_SETS
-    if not name.endswith("-paper"):  # which train on what the papers did, to compare
+    if "-paper" not in name:  # those train on what the papers did, to compare
         assert sets <= PERMISSIVE
 
 
@@ -139,3 +140,31 @@ def test_a_folder_of_a_recipes_name_is_no_recipe(
     (tmp_path / "cellnet").mkdir()
     monkeypatch.chdir(tmp_path)
     assert load_recipe("cellnet").name == "cellnet"
+
+
+@pytest.mark.parametrize("name", ["carsr-best-sr", "cisr-tiny-best", "cjpgsr-paper"])
+def test_a_recipe_serves_every_scale_of_its_network(name: str) -> None:
+    own = load_recipe(name)
+    for scale in ARCHITECTURES[own.network["architecture"]].scales:
+        recipe = of_scale(own, scale)
+        network = build_network(recipe.network)
+        create_task(recipe, network)
+        assert network.enlargement == scale
+        low_px = [r.data.patch_px // r.degradation.scales[0] for r in (own, recipe)]  # type: ignore[union-attr]
+        assert low_px[0] == low_px[1]
+        if recipe != own:
+            assert recipe.name == f"{name}-x{scale}"
+            assert recipe.schedule.start_from in ("", f"{own.schedule.start_from}-x{scale}")
+            assert bool(recipe.schedule.start_from) == bool(own.schedule.start_from)
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "said"),
+    [
+        ("cjpgsr-best", 3, "cjpgsr has no scale 3: choose one of 2, 4"),
+        ("jscnn-best", 2, "jscnn has no scale 2: it has none"),
+    ],
+)
+def test_scales_that_a_network_lacks_are_refused(name: str, scale: int, said: str) -> None:
+    with pytest.raises(ValueError, match=f"recipe {name}: {said}"):
+        of_scale(load_recipe(name), scale)

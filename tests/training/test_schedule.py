@@ -33,6 +33,14 @@ def test_exponential_decay_has_equal_ratios() -> None:
     assert rates == pytest.approx([1e-1, 1e-2, 1e-3, 1e-4])
 
 
+def test_stairs_hold_the_rate() -> None:
+    schedule = Schedule(
+        decay="exponential", learning_rate=16.0, learning_rate_end=1.0, stairs=5, warmup_steps=1
+    )
+    rates = [schedule.learning_rate_at(5, progress) for progress in (0, 0.19, 0.2, 0.5, 0.8, 1)]
+    assert rates == pytest.approx([16, 16, 8, 4, 1, 1])
+
+
 def test_cosine_decay_ends_where_it_is_told() -> None:
     schedule = Schedule(learning_rate=1e-2, learning_rate_end=2e-3, warmup_steps=4)
     rates = [schedule.learning_rate_at(5, progress) for progress in (0, 0.5, 1)]

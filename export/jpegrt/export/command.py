@@ -28,7 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "none for others)",
     )
     parser.add_argument(
-        "--scale", type=positive, help="of a network for several scales (default: the least)"
+        "--scale",
+        type=positive,
+        help="of a network for several scales (default: the least), or of which weights were "
+        "trained for several (default: the recipe's)",
     )
     parser.add_argument(
         "--description",
@@ -42,13 +45,16 @@ def run(arguments: argparse.Namespace) -> int:
     from jpegrt.export.bundle_writer import BundleRequest, write_bundle  # torch, onnx: only now
     from jpegrt.export.cell_model import CellModel
     from jpegrt.export.models import model_of
+    from jpegrt.training.architectures import ARCHITECTURES
     from jpegrt.training.images import find_images
     from jpegrt.training.networks import build_network
-    from jpegrt.training.recipe import load_recipe
+    from jpegrt.training.recipe import load_recipe, of_scale
     from jpegrt.training.weights import find_weights, load_weights
 
     with usage_errors():
         recipe = load_recipe(arguments.recipe)
+        if arguments.scale and ARCHITECTURES[recipe.network["architecture"]].scales:
+            recipe = of_scale(recipe, arguments.scale)
         network = build_network(recipe.network)
         load_weights(network, find_weights(recipe.name, arguments.runs))
         model = model_of(recipe, network, arguments.scale)

@@ -16,7 +16,7 @@ from jpegrt.kernels import GraphSpec
 from jpegrt.training.images import centre_crop, load_rgb
 from jpegrt.training.networks.bicubic import BicubicUpsampling
 from jpegrt.training.pixel_batches import PIXEL_SCALE, components_of, tensor_of
-from jpegrt.training.pixel_degradation import degrade
+from jpegrt.training.pixel_degradation import Compression, degrade
 
 COLOUR_RULES = {
     "luma": "luma; chroma goes around the network, enlarged by cubic convolution",
@@ -91,7 +91,7 @@ class PixelModel(Model):
             centre_crop(load_rgb(file), self.crop_px, multiple), self._components
         )
         sampling = "grey" if self._components == 1 else "420"
-        image = degrade(original, self._scale, quality, sampling).compressed
+        image = degrade(original, self._scale, Compression(quality, sampling)).compressed
         return Example(
             quality,
             {"image": tensor_of([image]).numpy()},

@@ -99,12 +99,25 @@ def find_blocking_edges(
     (at least 1) times the mean step between the two pixels before it, and the two after it.
     """
     _check_images(value.shape)
-    if not all(0 <= offset < 8 for offset in grid):
-        raise ValueError(f"need a grid that begins at 0 to 7, got {grid}")
     if not ratio >= 1 or not least_step >= 0:
         raise ValueError(f"need ratio >= 1 and least_step >= 0, got {ratio} and {least_step}")
-    images, channels, height, width = value.shape
-    options = _native.BlockingEdgesOptions(
+    options = blocking_edges_options(value.shape, grid, ratio, least_step)
+    keys = np.empty((value.shape[0], 1, *value.shape[2:]), np.uint8)
+    status = lib.jpegrt_find_blocking_edges(
+        ct.byref(options), pointer(value, np.float32, value.shape), keys.ctypes.data
+    )
+    check(status, "jpegrt_find_blocking_edges")
+    return keys
+
+
+def blocking_edges_options(
+    shape: tuple[int, ...], grid: tuple[int, int], ratio: float, least_step: float
+) -> _native.BlockingEdgesOptions:
+    """Of images of this shape. Raises ValueError for a grid that is none."""
+    if not all(0 <= offset < 8 for offset in grid):
+        raise ValueError(f"need a grid that begins at 0 to 7, got {grid}")
+    images, channels, height, width = shape
+    return _native.BlockingEdgesOptions(
         ct.sizeof(_native.BlockingEdgesOptions),
         images,
         channels,
@@ -115,9 +128,3 @@ def find_blocking_edges(
         ratio,
         least_step,
     )
-    keys = np.empty((images, 1, height, width), np.uint8)
-    status = lib.jpegrt_find_blocking_edges(
-        ct.byref(options), pointer(value, np.float32, value.shape), keys.ctypes.data
-    )
-    check(status, "jpegrt_find_blocking_edges")
-    return keys

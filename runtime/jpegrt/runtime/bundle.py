@@ -8,6 +8,7 @@ external data. The manifest lists every file with its SHA-256; a file that does 
 import hashlib
 import json
 import math
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,22 +105,43 @@ def shipped_bundles() -> Path:
     return Path(str(resources.files("jpegrt.runtime") / "bundles"))
 
 
-def list_bundles() -> list[Bundle]:
-    """The shipped bundles, by name."""
-    return [open_bundle(file.parent) for file in sorted(shipped_bundles().glob(f"*/{MANIFEST}"))]
+def fetched_bundles() -> Path:
+    """The folder of the bundles that the user fetched: JPEGRT_MODELS, or one of the user's data."""
+    if chosen := os.environ.get("JPEGRT_MODELS"):
+        return Path(chosen)
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "jpegrt" / "models"
+
+
+def list_bundles(folder: Path | None = None) -> list[Bundle]:
+    """The bundles in a folder (None: the shipped ones), by name."""
+    files = sorted((folder or shipped_bundles()).glob(f"[!.]*/{MANIFEST}"))
+    return [open_bundle(file.parent) for file in files]
 
 
 def find_bundle(model: str) -> Bundle:
-    """A shipped model by name, or a bundle by its folder. Raises UsageError if there is none."""
-    for folder in (shipped_bundles() / model, Path(model)):
+    """A shipped or a fetched model by name, or a bundle by its folder.
+
+    Raises UsageError if there is none.
+    """
+    if folder := find_bundle_folder(model):
+        return open_bundle(folder)
+    names = [file.parent.name for file in sorted(shipped_bundles().glob(f"*/{MANIFEST}"))]
+    names += [file.parent.name for file in sorted(fetched_bundles().glob(f"[!.]*/{MANIFEST}"))]
+    raise UsageError(
+        f"unknown model {model}: choose one of {', '.join(names)}, none, or a bundle's folder"
+    )
+
+
+def find_bundle_folder(model: str) -> Path | None:
+    """Where `find_bundle` finds a model; None if there is none. Raises UsageError."""
+    for folder in (shipped_bundles() / model, fetched_bundles() / model, Path(model)):
         try:
-            found = (folder / MANIFEST).exists()
+            if (folder / MANIFEST).exists():
+                return folder
         except OSError as error:
             raise UsageError(f"model {model} cannot be read: {error.strerror}") from error
-        if found:
-            return open_bundle(folder)
-    names = ", ".join(bundle.name for bundle in list_bundles())
-    raise UsageError(f"unknown model {model}: choose one of {names}, none, or a bundle's folder")
+    return None
 
 
 def open_bundle(folder: Path) -> Bundle:

@@ -149,11 +149,7 @@ class Report:
             "engine": self.engine,
             "images": self.folder,
             "protocol": self.protocol.describe(),
-            "versions": {
-                "pillow": PIL.__version__,
-                "libjpeg": features.version_codec("jpg"),
-                "libjpeg_turbo": features.version_feature("libjpeg_turbo"),
-            },
+            "versions": encoder_versions(),
             "qualities": [
                 {
                     "quality": result.quality,
@@ -181,6 +177,15 @@ class Report:
                 for row in result.images
             ],
         }
+
+
+def encoder_versions() -> dict[str, str | None]:
+    """Of what compresses, for reports: another may give other bytes."""
+    return {
+        "pillow": PIL.__version__,
+        "libjpeg": features.version_codec("jpg"),
+        "libjpeg_turbo": features.version_feature("libjpeg_turbo"),
+    }
 
 
 def find_originals(folder: Path, limit: int | None = None) -> list[Path]:

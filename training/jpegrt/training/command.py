@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jpegrt.runtime.cli.options import positive, thread_count
 from jpegrt.runtime.errors import UsageError, usage_errors
-from jpegrt.training.recipe import load_recipe, recipe_names
+from jpegrt.training.recipe import load_recipe, of_scale, recipe_names
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +20,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--minutes", type=minutes, help="length of the run, instead of the recipe's"
     )
     parser.add_argument("--steps", type=positive, help="instead of minutes")
+    parser.add_argument(
+        "--scale",
+        type=positive,
+        help="by how much a network of one scale enlarges, instead of the recipe's; the run's name "
+        "then ends in it, such as carsr-best-x3",
+    )
     parser.add_argument(
         "--threads", type=thread_count, help="for the network (default: one per core)"
     )
@@ -57,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         torch.set_num_threads(arguments.threads)
     with usage_errors():
         recipe = load_recipe(arguments.recipe)
+        if arguments.scale:
+            recipe = of_scale(recipe, arguments.scale)
         if arguments.minutes:
             schedule = replace(recipe.schedule, minutes=arguments.minutes, steps=0)
             recipe = replace(recipe, schedule=schedule)

@@ -83,32 +83,34 @@ class DegradedPatch:
     steps: NDArray[np.float32]
 
 
-class JpegDegrader:
-    """Compresses patches. Keeps a reader, so one to a process."""
+Coefficients = tuple[NDArray[np.int16], NDArray[np.uint16]]
 
-    def __init__(self, degradation: Degradation, cell_px: int) -> None:
+
+class JpegCoder:
+    """Compresses patches into coefficients. Keeps a reader, so one to a process."""
+
+    def __init__(self, degradation: Degradation) -> None:
         self._degradation = degradation
-        self.cell_px = cell_px
         self._reader = CoefficientReader()
 
     def draw_sampling(self, rng: np.random.Generator) -> str:
         return str(rng.choice(self._degradation.samplings))
 
-    def degrade(
-        self, patch: NDArray[np.uint8], sampling: str, rng: np.random.Generator
-    ) -> DegradedPatch:
-        """patch: (H, W) for "grey", else (H, W, 3) RGB; H and W whole MCUs."""
+    def draw_tables(self, rng: np.random.Generator) -> tuple[int, list[list[int]]]:
+        """A quality, and the luma and the chroma table where they are not the standard ones."""
         lowest, highest = self._degradation.quality
         position = rng.random() ** self._degradation.quality_skew
         quality = min(highest, lowest + int(position * (highest + 1 - lowest)))
         custom = rng.random() < self._degradation.other_tables
-        tables = other_tables(quality, rng) if custom else []
-        return self.compress(patch, sampling, quality, tables)
+        return quality, other_tables(quality, rng) if custom else []
 
     def compress(
         self, patch: NDArray[np.uint8], sampling: str, quality: int, tables: list[list[int]]
-    ) -> DegradedPatch:
-        """One JPEG of the given quality, or of the given luma and chroma tables."""
+    ) -> list[Coefficients]:
+        """Blocks (rows, columns, 8, 8) and table (8, 8) of each component of one JPEG.
+
+        patch: (H, W) for "grey", else (H, W, 3) RGB; H and W whole MCUs.
+        """
         # Pillow writes no 4:4:0; the transpose of a 4:2:2 file of the transposed patch is one.
         transposed = sampling == "440"
         if transposed:
@@ -116,14 +118,40 @@ class JpegDegrader:
         jpeg = _encode(
             Image.fromarray(np.ascontiguousarray(patch)), quality, _PILLOW_NAMES[sampling], tables
         )
-        planes: list[NDArray[np.float32]] = []
-        steps: list[NDArray[np.float32]] = []
+        components: list[Coefficients] = []
         for component in self._reader.read(jpeg).components:
             blocks, table = component.blocks, component.table
             assert blocks is not None and table is not None
             if transposed:
                 blocks = np.ascontiguousarray(blocks.transpose(1, 0, 3, 2))
                 table = np.ascontiguousarray(table.T)
+            components.append((blocks, table))
+        return components
+
+
+class JpegDegrader:
+    """Compresses patches into cells."""
+
+    def __init__(self, degradation: Degradation, cell_px: int) -> None:
+        self._coder = JpegCoder(degradation)
+        self.cell_px = cell_px
+
+    def draw_sampling(self, rng: np.random.Generator) -> str:
+        return self._coder.draw_sampling(rng)
+
+    def degrade(
+        self, patch: NDArray[np.uint8], sampling: str, rng: np.random.Generator
+    ) -> DegradedPatch:
+        """patch: as `JpegCoder.compress` takes it."""
+        return self.compress(patch, sampling, *self._coder.draw_tables(rng))
+
+    def compress(
+        self, patch: NDArray[np.uint8], sampling: str, quality: int, tables: list[list[int]]
+    ) -> DegradedPatch:
+        """One JPEG of the given quality, or of the given luma and chroma tables."""
+        planes: list[NDArray[np.float32]] = []
+        steps: list[NDArray[np.float32]] = []
+        for blocks, table in self._coder.compress(patch, sampling, quality, tables):
             cell = (self.cell_px, self.cell_px)
             if planes:
                 h, v = SAMPLINGS[sampling]

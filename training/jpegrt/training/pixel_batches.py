@@ -9,9 +9,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from jpegrt.kernels import find_blocking_edges
 from jpegrt.runtime.resize import enlarge
 from jpegrt.training.images import PatchSource
-from jpegrt.training.pixel_degradation import LowResolution, PixelDegradation, degrade
+from jpegrt.training.pixel_degradation import (
+    Compression,
+    LowResolution,
+    PixelDegradation,
+    degrade,
+)
 from jpegrt.training.seeded_batches import SeededBatches
 
 PIXEL_SCALE = 1 / 255
@@ -25,19 +31,21 @@ class PixelBatch:
     low: (N, C, H / scale, W / scale), the reduced image before its compression; None where scales
         are mixed in a batch.
     high: (N, C, H, W), the original.
+    keys: (N, 1, H / scale, W / scale), uint8, 0 at the image's blocking edges; None if not asked for.
     """
 
     image: Tensor
     low: Tensor | None
     high: Tensor
+    keys: Tensor | None = None
 
 
 class PixelBatches(SeededBatches[PixelBatch]):
     """Batches drawn from `source`, of patches of `patch_px` of the original.
 
     components: 1 for luma, 3 for RGB. enlarged: the network takes images enlarged to their
-    original's size; then scales are mixed in a batch, else a batch has one. The patches of `source`
-    have to be large enough for every scale: `source_px`.
+    original's size; then scales are mixed in a batch, else a batch has one. keys: batches have them.
+    The patches of `source` have to be large enough for every scale: `source_px`.
     """
 
     def __init__(
@@ -51,9 +59,11 @@ class PixelBatches(SeededBatches[PixelBatch]):
         batch: int,
         seed: int,
         first_step: int,
+        keys: bool = False,
     ) -> None:
         super().__init__(seed, first_step)
         self._source = source
+        self._keys = keys
         self._degradation = degradation
         self._components = components
         self._enlarged = enlarged
@@ -67,12 +77,9 @@ class PixelBatches(SeededBatches[PixelBatch]):
             scale = int(rng.choice(self._degradation.scales)) if self._enlarged else common_scale
             side = source_px(self._patch_px, (scale,))
             patch = components_of(self._source.draw(rng), self._components)[:side, :side]
-            sampling = str(rng.choice(self._degradation.samplings))
-            quality = self._degradation.draw_quality(scale, rng)
-            pairs.append(
-                pair_of(patch, scale, quality, sampling, self._enlarged).cut(self._patch_px)
-            )
-        return collate(pairs)
+            compression = self._degradation.draw_compression(scale, rng)
+            pairs.append(pair_of(patch, scale, compression, self._enlarged).cut(self._patch_px))
+        return collate(pairs, keys=self._keys)
 
 
 def source_px(patch_px: int, scales: Sequence[int]) -> int:
@@ -101,22 +108,24 @@ class Pair:
 
 
 def pair_of(
-    original: NDArray[np.uint8], scale: int, quality: int | None, sampling: str, enlarged: bool
+    original: NDArray[np.uint8], scale: int, compression: Compression | None, enlarged: bool
 ) -> Pair:
     """original: (H, W) or (H, W, 3), H and W multiples of scale."""
-    found: LowResolution = degrade(original, scale, quality, sampling)
+    found: LowResolution = degrade(original, scale, compression)
     if enlarged:
         return Pair(enlarge(found.compressed, scale), None, original)
     return Pair(found.compressed, found.clean, original)
 
 
-def collate(pairs: Sequence[Pair]) -> PixelBatch:
+def collate(pairs: Sequence[Pair], *, keys: bool) -> PixelBatch:
     """Stacks pairs of one size."""
     lows = [pair.low for pair in pairs if pair.low is not None]
+    image = tensor_of([pair.image for pair in pairs])
     return PixelBatch(
-        tensor_of([pair.image for pair in pairs]),
+        image,
         tensor_of(lows) if lows else None,
         tensor_of([pair.high for pair in pairs]),
+        torch.from_numpy(find_blocking_edges(image.numpy())) if keys else None,
     )
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from jpegrt.runtime.resize import enlarge
 from jpegrt.training.images import centre_crop, load_rgb
@@ -18,7 +19,7 @@ from jpegrt.training.pixel_batches import (
     pair_of,
     tensor_of,
 )
-from jpegrt.training.pixel_degradation import PixelDegradation
+from jpegrt.training.pixel_degradation import Compression, PixelDegradation
 
 # Small and few: these networks cost a hundred times what cellnet does, or more.
 CROP_PX = 96
@@ -49,6 +50,13 @@ def cases_of(degradation: PixelDegradation) -> dict[str, tuple[int, int | None]]
     return cases
 
 
+class Stages(Protocol):
+    """What a network makes of a batch: the deblocked image and the enlarged one, or None for one
+    that it does not make."""
+
+    def __call__(self, network: Any, batch: PixelBatch) -> tuple[Tensor | None, Tensor | None]: ...
+
+
 class PixelValidation:
     """Centre crops of a few of the held-out images, degraded once for each of `cases_of`."""
 
@@ -56,29 +64,41 @@ class PixelValidation:
         self,
         files: Sequence[Path],
         degradation: PixelDegradation,
+        stages: Stages,
         *,
         components: int,
         enlarged: bool,
+        keys: bool = False,
     ) -> None:
+        """keys: of the batches that `stages` gets."""
+        self._stages = stages
         files = files[:: max(1, len(files) // IMAGES)][:IMAGES]
         sampling = degradation.samplings[0]
         images = [load_rgb(file) for file in files]
         self._pairs: dict[str, list[tuple[PixelBatch, float]]] = {}
         for name, (scale, quality) in cases_of(degradation).items():
             crops = [components_of(centre_crop(i, CROP_PX, scale), components) for i in images]
-            pairs = [pair_of(crop, scale, quality, sampling, enlarged) for crop in crops]
-            self._pairs[name] = [(collate([pair]), _input_error_db(pair, scale)) for pair in pairs]
+            compression = None if quality is None else Compression(quality, sampling)
+            pairs = [pair_of(crop, scale, compression, enlarged) for crop in crops]
+            self._pairs[name] = [
+                (collate([pair], keys=keys), _input_error_db(pair, scale)) for pair in pairs
+            ]
 
     @torch.no_grad()
     def gains(self, network: nn.Module) -> dict[str, float]:
-        """A case's name -> mean PSNR of what was restored less that of the input, enlarged by
-        bicubic interpolation where it is smaller, dB."""
-        return {
-            name: float(
-                np.mean([db - error_db(network(batch.image), batch.high) for batch, db in pairs])
-            )
-            for name, pairs in self._pairs.items()
-        }
+        """Mean PSNR gained, dB. A case's name -> that of the enlarged image over the input, enlarged
+        by bicubic interpolation where it is smaller; the name and " low" -> that of the deblocked
+        image over the input, both against the reduced original."""
+        gains: dict[str, list[float]] = {}
+        for name, pairs in self._pairs.items():
+            for batch, input_db in pairs:
+                low, high = self._stages(network, batch)
+                if high is not None:
+                    gains.setdefault(name, []).append(input_db - error_db(high, batch.high))
+                if low is not None and batch.low is not None:
+                    gain = error_db(batch.image, batch.low) - error_db(low, batch.low)
+                    gains.setdefault(f"{name} low", []).append(gain)
+        return {name: float(np.mean(values)) for name, values in gains.items()}
 
 
 def _input_error_db(pair: Pair, scale: int) -> float:

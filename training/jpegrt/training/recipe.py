@@ -1,7 +1,7 @@
 """A training run's recipe: one TOML file, checked when read."""
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -87,6 +87,32 @@ def load_recipe(path: Path | str) -> Recipe:
         _section(Data, tables.get("data", {}), file),
         _section(ARCHITECTURES[architecture].degradation, tables.get("degradation", {}), file),
         _section(Schedule, tables.get("schedule", {}), file),
+    )
+
+
+def of_scale(recipe: Recipe, scale: int) -> Recipe:
+    """The recipe with its network for another scale: as many pixels to the network, and its own
+    name and that of the weights it starts from end in the scale, such as "-x3".
+
+    Raises ValueError for one that the network cannot have.
+    """
+    architecture = recipe.network["architecture"]
+    scales = ARCHITECTURES[architecture].scales
+    if scale not in scales:
+        choices = f"choose one of {', '.join(map(str, scales))}" if scales else "it has none"
+        raise ValueError(f"recipe {recipe.name}: {architecture} has no scale {scale}: {choices}")
+    assert isinstance(recipe.degradation, PixelDegradation)
+    (own,) = recipe.degradation.scales
+    if scale == own:
+        return recipe
+    start = recipe.schedule.start_from
+    return replace(
+        recipe,
+        name=f"{recipe.name}-x{scale}",
+        network={**recipe.network, "scale": scale},
+        data=replace(recipe.data, patch_px=recipe.data.patch_px // own * scale),
+        degradation=replace(recipe.degradation, scales=(scale,)),
+        schedule=replace(recipe.schedule, start_from=start and f"{start}-x{scale}"),
     )
 
 

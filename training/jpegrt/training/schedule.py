@@ -23,6 +23,7 @@ class Schedule:
     momentum: of "sgd". weight_decay: of "sgd", where it is part of the gradient, and of "adam",
         where it is not.
     learning_rate_end: what the learning rate decays to, by the "cosine" or "exponential" decay.
+    stairs: into how many the decay is divided, each at one rate; 0 is a smooth one.
     clip_norm: the largest norm of all gradients together; 0 is none.
     clip_tau: gradients are clipped to [-clip_tau / learning rate, clip_tau / learning rate], the
         rate that of the step; 0 leaves them.
@@ -41,6 +42,7 @@ class Schedule:
     learning_rate: float = 1e-3
     learning_rate_end: float = 0.0
     decay: str = "cosine"
+    stairs: int = 0
     warmup_steps: int = 100
     clip_norm: float = 1.0
     clip_tau: float = 0.0
@@ -57,6 +59,8 @@ class Schedule:
         for name in ("minutes", "batch", "learning_rate", "warmup_steps", "validate_minutes"):
             if not 0 < getattr(self, name) < inf:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.stairs < 0 or self.stairs == 1:
+            raise ValueError(f"stairs must be 0, or at least 2, got {self.stairs}")
         for name in ("steps", "weight_decay", "clip_norm", "clip_tau", "seed"):
             if not 0 <= getattr(self, name) < inf:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
@@ -77,6 +81,8 @@ class Schedule:
     def learning_rate_at(self, step: int, progress: float) -> float:
         """progress: of the run, 0 to 1."""
         highest, lowest = self.learning_rate, self.learning_rate_end
+        if self.stairs:
+            progress = min(int(progress * self.stairs) / (self.stairs - 1), 1.0)
         if self.decay == "cosine":
             rate = lowest + (highest - lowest) * (0.5 + 0.5 * math.cos(math.pi * progress))
         else:

@@ -19,7 +19,7 @@ from jpegrt.kernels.cuda.arrays import (
 )
 from jpegrt.kernels.cuda.components import Projection, Unpacking, fill_projection, fill_unpacking
 from jpegrt.kernels.cuda.images import CellImage, Decoding, native_cell_images, native_decodings
-from jpegrt.kernels.cuda.non_local import blocking_edges_options, non_local_options
+from jpegrt.kernels.cuda.non_local import edges_options, non_local_options
 
 CURRENT_CONTEXT = -1
 
@@ -215,7 +215,7 @@ class Cuda:
         keys: uint8 (images, 1, height, width) on the device. Raises NativeError.
         """
         images = device_array(value)
-        options = blocking_edges_options(images, grid, ratio, least_step)
+        options = edges_options(images, grid, ratio, least_step)
         plane = (images.shape[0], 1, *images.shape[2:])
         status = lib.jpegrt_cuda_find_blocking_edges(
             self._handle,

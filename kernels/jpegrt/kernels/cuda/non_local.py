@@ -8,6 +8,7 @@ import numpy as np
 from jpegrt.kernels import _native
 from jpegrt.kernels._native import lib
 from jpegrt.kernels.cuda.arrays import DTYPES, DeviceArray, device_array, require
+from jpegrt.kernels.non_local import blocking_edges_options
 
 
 def non_local_scratch_bytes(guide: Any) -> int:
@@ -33,23 +34,11 @@ def non_local_options(guide: DeviceArray, window_px: int, h: float) -> _native.N
     )
 
 
-def blocking_edges_options(
+def edges_options(
     value: DeviceArray, grid: tuple[int, int], ratio: float, least_step: float
 ) -> _native.BlockingEdgesOptions:
     _require_images(value)
-    require(all(0 <= offset < 8 for offset in grid), "a grid that begins at 0 to 7")
-    images, channels, height, width = value.shape
-    return _native.BlockingEdgesOptions(
-        ct.sizeof(_native.BlockingEdgesOptions),
-        images,
-        channels,
-        height,
-        width,
-        grid[1],
-        grid[0],
-        ratio,
-        least_step,
-    )
+    return blocking_edges_options(value.shape, grid, ratio, least_step)
 
 
 def _require_images(array: DeviceArray) -> None:

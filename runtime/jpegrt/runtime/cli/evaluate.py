@@ -5,6 +5,8 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
+from jpegrt.runtime.cli.evaluate_paper import run_paper
+from jpegrt.runtime.cli.model_choice import DEFAULT_MODEL
 from jpegrt.runtime.cli.options import add_model_options, positive, within
 from jpegrt.runtime.cli.stdout import show
 from jpegrt.runtime.errors import UsageError, one_line
@@ -19,6 +21,7 @@ from jpegrt.runtime.evaluation import (
     find_originals,
 )
 from jpegrt.runtime.output import check_writable, write_json
+from jpegrt.runtime.papers import PAPERS
 from jpegrt.runtime.session import Session
 
 _HEADER = (
@@ -33,18 +36,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Compress a folder's originals at several quality factors, restore them, and print the "
         "PSNR (dB), SSIM and PSNR-B (dB) of the JPEGs and of the restored images. For a model that "
         "enlarges, originals are reduced first, and the JPEGs enlarged by bicubic interpolation to "
-        "be compared."
+        "be compared. With --paper, measure the standard sets as a paper did, and print its tables "
+        "in Markdown with our figures beside the published ones: for example, jpegrt evaluate "
+        "--paper jscnn --images SETS, where SETS holds folders named set5, set14, b100, classic5 "
+        "and live1, or some of these."
     )
     parser.add_argument(
-        "--images", type=Path, required=True, metavar="DIR", help="lossless originals"
+        "--images",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="lossless originals; with --paper, a folder of sets",
     )
     parser.add_argument(
         "--quality",
         type=_quality,
         nargs="+",
-        default=list(Protocol.qualities),
         metavar="Q",
-        help="libjpeg quality factors (default: 10 20 30 40)",
+        help="libjpeg quality factors (default: 10 20 30 40); with --paper, only rows of these",
     )
     parser.add_argument(
         "--colour", action="store_true", help="RGB JPEGs (default: grey, colour images as luma)"
@@ -53,30 +62,51 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--subsampling", choices=SUBSAMPLINGS, help="of chroma, with --colour (default: 420)"
     )
     parser.add_argument(
-        "--limit", type=positive, metavar="N", help="only the first N images, by name"
+        "--limit", type=positive, metavar="N", help="only the first N images (of a set), by name"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write a report as JSON")
     parser.add_argument("--overwrite", action="store_true", help="replace a report that exists")
+    paper = parser.add_argument_group("tables of papers")
+    paper.add_argument(
+        "--paper",
+        choices=PAPERS,
+        help="the network whose paper it is; its own models are measured where they are there, "
+        "unless --model names another, or none for the baselines alone",
+    )
+    paper.add_argument(
+        "--sets", nargs="+", metavar="SET", help="only rows of these (default: all that are there)"
+    )
+    paper.add_argument("--markdown", type=Path, metavar="FILE", help="also write what is printed")
+    paper.add_argument(
+        "--progress", action="store_true", help="show it also where stderr is no terminal"
+    )
     add_model_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, model=None)  # of a paper it is its own
 
 
 def run(arguments: argparse.Namespace) -> int:
+    for file in (arguments.json, arguments.markdown):
+        if file:
+            check_writable(file, overwrite=arguments.overwrite)
+            if not file.parent.is_dir():  # rather mistyped than to be made
+                raise UsageError(f"{file} cannot be written: its folder does not exist")
+    if arguments.paper:
+        if arguments.colour or arguments.subsampling:
+            raise UsageError("--colour and --subsampling are not for --paper, which says both")
+        return run_paper(arguments)
+    if arguments.sets or arguments.markdown or arguments.progress:
+        raise UsageError("--sets, --markdown and --progress need --paper")
     if arguments.subsampling and not arguments.colour:
         raise UsageError("--subsampling needs --colour: grey JPEGs have no chroma")
-    if arguments.json:
-        check_writable(arguments.json, overwrite=arguments.overwrite)
-        if not arguments.json.parent.is_dir():  # rather mistyped than to be made
-            raise UsageError(f"{arguments.json} cannot be written: its folder does not exist")
     files = find_originals(arguments.images, arguments.limit)
     session = Session(
-        arguments.model,
+        arguments.model or DEFAULT_MODEL,
         precision=arguments.precision,
         engine=arguments.engine,
         threads=arguments.threads,
     )
     protocol = Protocol(
-        tuple(dict.fromkeys(arguments.quality)),
+        tuple(dict.fromkeys(arguments.quality or Protocol.qualities)),
         arguments.colour,
         arguments.subsampling or Protocol.subsampling,
         session.enlargement,

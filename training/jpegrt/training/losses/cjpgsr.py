@@ -7,7 +7,7 @@ from torch.nn import functional as F
 def bicubic_downsampled(image: Tensor, scale: int) -> Tensor:
     """(N, C, sH, sW) to (N, C, H, W), antialiased, a = -1/2: as Pillow's BICUBIC, unrounded."""
     size = (image.shape[2] // scale, image.shape[3] // scale)
-    return F.interpolate(image, size, mode="bicubic", antialias=True, align_corners=False)
+    return F.interpolate(image.float(), size, mode="bicubic", antialias=True, align_corners=False)
 
 
 def cjpgsr_loss(recovered: Tensor | None, restored: Tensor, low: Tensor, high: Tensor) -> Tensor:

@@ -17,13 +17,16 @@ Where the paper is silent or leaves a choice:
 - "Sub pixel convolution [7]" is read as that reference has it: one convolution to 3 s^2 channels
   and a shuffle, for every scale; EDSR's chain of wider layers would be 2.4 M parameters at x2.
 - No scale is named; 2, 3 and 4 are possible.
-- CAR's last layer begins at zero: a new first stage changes nothing.
+- It does not say how weights begin. Here a new first stage changes nothing, and a new second one
+  interpolates bilinearly (zeros beyond the edges).
 """
 
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from jpegrt.training.networks.linear_start import begin_at_zero, interpolate, pass_through
 
 COMPONENTS = 3
 RESIDUAL_SCALING = 0.1  # section 2.1.2
@@ -40,8 +43,7 @@ class ArtefactRemoval(nn.Module):
             hidden += [conv, nn.BatchNorm2d(channels), nn.ReLU()]
         self.hidden = nn.Sequential(*hidden)
         self.last = nn.Conv2d(channels, COMPONENTS, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        begin_at_zero(self.last)
 
     def forward(self, image: Tensor) -> Tensor:
         residual: Tensor = self.last(self.hidden(image))
@@ -68,9 +70,11 @@ class SuperResolution(nn.Module):
         self.stem = nn.Conv2d(COMPONENTS, channels, 3, padding=1)
         self.blocks = nn.Sequential(*(ScaledResidualBlock(channels) for _ in range(blocks)))
         self.close = nn.Conv2d(channels, channels, 3, padding=1)
-        self.enlarge = nn.Sequential(
-            nn.Conv2d(channels, COMPONENTS * scale * scale, 3, padding=1), nn.PixelShuffle(scale)
-        )
+        phases = nn.Conv2d(channels, COMPONENTS * scale * scale, 3, padding=1)
+        self.enlarge = nn.Sequential(phases, nn.PixelShuffle(scale))
+        pass_through(self.stem, COMPONENTS)
+        begin_at_zero(self.close)
+        interpolate(phases, scale, COMPONENTS)
 
     def forward(self, image: Tensor) -> Tensor:
         features = self.stem(image)

@@ -17,6 +17,9 @@ Where the paper is silent or leaves a choice:
   parameters at x4: see `Body`.
 - Neither stage adds the image: skips are of features only, as the text has it.
 - Scale 2 (one sub-pixel layer instead of two) is ours.
+- It does not say how weights begin. Here a new first stage changes nothing, and a new second one
+  interpolates bilinearly, by 2 and by 2 again (zeros beyond the edges): the body
+  begins at zero.
 
 The ablation "straight training" (section 4.2.1): `recovering = false` leaves the first stage out.
 """
@@ -26,6 +29,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from jpegrt.training.networks.linear_start import begin_at_zero, interpolate, pass_through
 
 COMPONENTS = 3
 
@@ -84,6 +89,9 @@ class Body(nn.Module):
         self.middle = nn.ModuleList(ResidualBlock(channels) for _ in range(2))
         self.pool = nn.Conv2d((groups + 2) * channels, channels, 1, bias=False)
         self.back = nn.ModuleList(BackGroup(channels) for _ in range(groups))
+        begin_at_zero(self.back[-1].join)  # type: ignore[arg-type]
+        for block in self.back[-1].blocks:  # type: ignore[union-attr]
+            begin_at_zero(block.project)
 
     def forward(self, features: Tensor) -> Tensor:
         x, pooled, mirrored = features, [features], []
@@ -106,11 +114,17 @@ class Stage(nn.Sequential):
     """RGB to features, the body, and features to RGB, enlarged by 1, 2 or 4."""
 
     def __init__(self, scale: int, channels: int, groups: int) -> None:
-        layers: list[nn.Module] = [nn.Conv2d(COMPONENTS, channels, 3, padding=1)]
-        layers.append(Body(channels, groups))
+        first = nn.Conv2d(COMPONENTS, channels, 3, padding=1)
+        last = nn.Conv2d(channels, COMPONENTS, 3, padding=1)
+        enlarging: list[nn.Module] = []
         for _ in range(scale.bit_length() - 1):  # each sub-pixel layer doubles the size
-            layers += [nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2)]
-        super().__init__(*layers, nn.Conv2d(channels, COMPONENTS, 3, padding=1))
+            phases = nn.Conv2d(channels, 4 * channels, 3, padding=1)
+            interpolate(phases, 2, COMPONENTS)
+            enlarging += [phases, nn.PixelShuffle(2)]
+        pass_through(first, COMPONENTS)
+        begin_at_zero(last)
+        pass_through(last, COMPONENTS)
+        super().__init__(first, Body(channels, groups), *enlarging, last)
 
 
 class CJPGSR(nn.Module):

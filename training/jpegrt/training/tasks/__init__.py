@@ -7,11 +7,17 @@ from torch import nn
 from jpegrt.training.recipe import Recipe
 from jpegrt.training.tasks.cells import CellTask
 from jpegrt.training.tasks.pixels import EnlargedTask
+from jpegrt.training.tasks.spectral import SpectralTask
+from jpegrt.training.tasks.staged import CARSRTask, CISRTask, CJPGSRTask
 from jpegrt.training.tasks.task import Task
 
 TASKS: dict[str, Any] = {
     "cellnet": CellTask,
+    "hrcnn": SpectralTask,
     "jscnn": EnlargedTask,
+    "carsr": CARSRTask,
+    "cjpgsr": CJPGSRTask,
+    "cisr": CISRTask,
 }
 
 

@@ -19,12 +19,14 @@ from jpegrt.training.tasks.task import Task
 class PixelTask(Task[nn.Module, PixelBatch]):
     """A network of one stage, from `PixelBatch.image` to `high`.
 
-    For one of several stages, or with losses of its own, extend `trained` and `losses`: a batch also
-    has `low`. The network has a `domain`, "luma" or "rgb", and an `enlargement`.
+    For one of several stages, or with losses of its own, extend `trained`, `stages` and `losses`: a
+    batch also has `low`. The network has a `domain`, "luma" or "rgb", and an `enlargement`.
     """
 
     # Whether images are enlarged before the network; it then takes every scale.
     enlarged: ClassVar[bool] = False
+    # Whether batches have the keys of the non-local operator.
+    keys: ClassVar[bool] = False
 
     def __init__(self, recipe: Recipe, network: Any) -> None:
         """Raises ValueError if the recipe's images are not what the network takes."""
@@ -63,7 +65,12 @@ class PixelTask(Task[nn.Module, PixelBatch]):
             batch=self._schedule.batch,
             seed=self._schedule.seed,
             first_step=first_step,
+            keys=self.keys,
         )
+
+    def stages(self, network: Any, batch: PixelBatch) -> tuple[Tensor | None, Tensor | None]:
+        """What `network` makes of the batch: the deblocked image, if anything, and the enlarged."""
+        return None, network(batch.image)
 
     def losses(self, network: nn.Module, batch: PixelBatch) -> dict[str, Tensor]:
         restored = network(batch.image.contiguous(memory_format=torch.channels_last))
@@ -72,7 +79,12 @@ class PixelTask(Task[nn.Module, PixelBatch]):
 
     def validation(self, files: Sequence[Path]) -> PixelValidation:
         return PixelValidation(
-            files, self._degradation, components=self._components, enlarged=self.enlarged
+            files,
+            self._degradation,
+            self.stages,
+            components=self._components,
+            enlarged=self.enlarged,
+            keys=self.keys,
         )
 
 
