@@ -81,6 +81,16 @@ def test_types_and_shapes_may_differ(tmp_path: Path) -> None:
     assert (tmp_path / "bundle" / manifest["weights"]).stat().st_size == common.nbytes
 
 
+def test_tensors_may_say_that_they_are_inside(tmp_path: Path) -> None:
+    """As ONNX Runtime's quantiser does."""
+    graph = graph_of(random_tensor(0))
+    before = graph.SerializeToString()
+    graph.graph.initializer[0].data_location = TensorProto.DEFAULT
+    manifest = write_graphs(tmp_path / "bundle", {"a": graph, "b": graph})
+    share_weights(tmp_path / "bundle", manifest)
+    assert Bundle(tmp_path / "bundle", manifest).read_graph("grey", "a") == before
+
+
 def test_tensors_are_aligned(tmp_path: Path) -> None:
     tensors = [random_tensor(seed, 129 + seed) for seed in range(4)]
     manifest = write_graphs(tmp_path / "bundle", {n: graph_of(*tensors) for n in ("a", "b")})

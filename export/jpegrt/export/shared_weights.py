@@ -22,9 +22,7 @@ def share_weights(folder: Path, manifest: dict[str, Any]) -> None:
 
     The file's name has its content's hash, so that a graph's own SHA-256 stands for all its weights.
     """
-    graphs = {
-        name: onnx.load_from_string((folder / name).read_bytes()) for name in _files(manifest)
-    }
+    graphs = {name: _load(folder / name) for name in _files(manifest)}
     counts = Counter(tensor.raw_data for graph in graphs.values() for tensor in _large(graph))
     offsets: dict[bytes, int] = {}
     weights = bytearray()
@@ -54,6 +52,13 @@ def _files(manifest: dict[str, Any]) -> list[str]:
     """Of all graphs, once each."""
     entries = manifest["precisions"].values()
     return list(dict.fromkeys(name for entry in entries for name in entry["files"].values()))
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    graph = onnx.load_from_string(path.read_bytes())
+    for tensor in graph.graph.initializer:
+        tensor.ClearField("data_location")  # some say that theirs is the default one
+    return graph
 
 
 def _large(graph: onnx.ModelProto) -> list[TensorProto]:
