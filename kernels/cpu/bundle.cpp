@@ -4,15 +4,20 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <string_view>
 
 #include "error.h"
+#include "external_tensors.h"
 #include "sha256.h"
 
 namespace jpegrt {
 namespace {
 
 constexpr size_t kMostOfManifest = size_t{1} << 20;
-constexpr size_t kMostOfGraph = size_t{1} << 31;  // as much as an ONNX file can have
+
+std::string_view View(const std::vector<uint8_t>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 class FileError : public std::runtime_error {
  public:
@@ -78,22 +83,34 @@ std::vector<uint8_t> Bundle::ReadGraph(const std::string& graph,
     if (candidate.name != precision) continue;
     const auto file = candidate.files.find(graph);
     if (file == candidate.files.end()) break;
-    const std::string path = folder_ + file->second;
-    std::vector<uint8_t> content;
+    const std::vector<uint8_t> content = ReadListed(file->second);
+    std::vector<uint8_t> weights;
+    if (!manifest_.weights.empty()) weights = ReadListed(manifest_.weights);
     try {
-      content = ReadFile(path, kMostOfGraph);
-    } catch (const FileError& error) {
-      throw Error(JPEGRT_ERR_BUNDLE,
-                  path + ": " + error.what() + "; export or install the model again");
+      return WithTensorsInside(View(content), manifest_.weights, View(weights));
+    } catch (const GraphError& error) {
+      throw Error(JPEGRT_ERR_BUNDLE, folder_ + file->second + " " + error.what() +
+                                         "; export or install the model again");
     }
-    if (Sha256(content.data(), content.size()) != manifest_.sha256.at(file->second))
-      throw Error(JPEGRT_ERR_BUNDLE, path + " is not the file that " + kManifestName +
-                                         " lists (its SHA-256 differs); export or install the "
-                                         "model again");
-    return content;
   }
   throw Error(JPEGRT_ERR_INVALID_ARGUMENT,
               "model " + manifest_.model + " has no graph " + graph + " in " + precision);
+}
+
+std::vector<uint8_t> Bundle::ReadListed(const std::string& file) const {
+  const std::string path = folder_ + file;
+  std::vector<uint8_t> content;
+  try {
+    content = ReadFile(path, kMostOfGraph);
+  } catch (const FileError& error) {
+    throw Error(JPEGRT_ERR_BUNDLE,
+                path + ": " + error.what() + "; export or install the model again");
+  }
+  if (Sha256(content.data(), content.size()) != manifest_.sha256.at(file))
+    throw Error(JPEGRT_ERR_BUNDLE, path + " is not the file that " + kManifestName +
+                                       " lists (its SHA-256 differs); export or install the "
+                                       "model again");
+  return content;
 }
 
 }  // namespace jpegrt

@@ -22,10 +22,13 @@ class Bundle {
   // `precision`, or the default one for null. Throws Error if there is none such.
   const std::string& ChoosePrecision(const char* precision) const;
 
-  // The file of one graph, compared with its SHA-256. Throws Error.
+  // One graph, with the weights that it shares with others in it. Every file is compared with its
+  // SHA-256. Throws Error.
   std::vector<uint8_t> ReadGraph(const std::string& graph, const std::string& precision) const;
 
  private:
+  std::vector<uint8_t> ReadListed(const std::string& file) const;
+
   std::string folder_;
   Manifest manifest_;
   std::vector<jpegrt_graph> graphs_;

@@ -11,7 +11,6 @@
 namespace jpegrt {
 namespace {
 
-constexpr int kFormat = 1;
 // In alphabetical order, in which they are reported.
 constexpr const char* kRequired[] = {
     "cell_px", "default_precision", "files", "graphs", "input_scale", "model", "precisions"};
@@ -78,6 +77,13 @@ Manifest::Graph GraphFromJson(const Json& graph, uint32_t cell_px) {
   return {name.text, components, factors[0], factors[1]};
 }
 
+std::string ListedSha256(const Json& listed, const std::string& file) {
+  const Json* facts = listed.Find(file);
+  const Json* digits = facts ? facts->Find("sha256") : nullptr;
+  Require(digits && digits->is_string(), "files lacks the sha256 of " + file);
+  return digits->text;
+}
+
 Manifest::Precision PrecisionFromJson(const std::string& name, const Json& entry,
                                       const std::set<std::string>& graphs, const Json& listed,
                                       std::map<std::string, std::string>* sha256) {
@@ -90,11 +96,8 @@ Manifest::Precision PrecisionFromJson(const std::string& name, const Json& entry
   Manifest::Precision precision = {name, {}};
   for (const auto& [graph, file] : files->members) {
     Require(IsPlainName(file), "precision " + name + " has a file without a plain name");
-    const Json* facts = listed.Find(file.text);
-    const Json* digits = facts ? facts->Find("sha256") : nullptr;
-    Require(digits && digits->is_string(), "files lacks the sha256 of " + file.text);
     precision.files[graph] = file.text;
-    (*sha256)[file.text] = digits->text;
+    (*sha256)[file.text] = ListedSha256(listed, file.text);
   }
   return precision;
 }
@@ -196,6 +199,11 @@ Manifest Checked(const Json& json) {
   Require(listed.is_object(), "files is no table");
   for (const auto& [name, entry] : precisions.members)
     manifest.precisions.push_back(PrecisionFromJson(name, entry, names, listed, &manifest.sha256));
+  if (const Json* weights = json.Find("weights")) {
+    Require(IsPlainName(*weights), "weights is no file with a plain name");
+    manifest.weights = weights->text;
+    manifest.sha256[weights->text] = ListedSha256(listed, weights->text);
+  }
   const Json& chosen = *json.Find("default_precision");
   Require(chosen.is_string() && precisions.Find(chosen.text),
           "default_precision is none of precisions");
@@ -221,10 +229,10 @@ Manifest ManifestFromJson(std::string_view text, const std::string& path) {
     throw refuse(std::string("cannot be read (") + error.what() + "); export the model again");
   }
   const Json* format = json.Find("format");
-  if (!format || !format->is_number() || format->number != kFormat)
-    throw refuse("has format " + Shown(format) + ", this version of jpegrt reads " +
-                 std::to_string(kFormat) +
-                 ": upgrade jpegrt, or export the model again with this version");
+  if (!format || !format->is_number() || (format->number != 1 && format->number != 2))
+    throw refuse("has format " + Shown(format) +
+                 ", this version of jpegrt reads 1 and 2: upgrade jpegrt, or export the model "
+                 "again with this version");
   std::string missing;
   for (const char* key : kRequired)
     if (!json.Find(key)) missing += (missing.empty() ? "" : ", ") + std::string(key);

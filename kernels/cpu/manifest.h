@@ -31,7 +31,8 @@ struct Manifest {
   std::vector<Graph> graphs;
   std::vector<Precision> precisions;  // as they are listed
   std::string default_precision;
-  std::map<std::string, std::string> sha256;  // of each file that a precision has
+  std::string weights;  // the file of what graphs share; empty if there is none
+  std::map<std::string, std::string> sha256;  // of it, and of each file that a precision has
 };
 
 // Throws Error, JPEGRT_ERR_BUNDLE; `path` is for its sentence.

@@ -327,8 +327,9 @@ typedef struct jpegrt_model {
 
 /* ---- Bundle: a model in a folder --------------------------------------------------------- */
 
-/* `manifest.json` and one ONNX file for each graph and precision, as `jpegrt export` writes them.
- * Strings and structs that a bundle hands out belong to it and live as long as it. */
+/* `manifest.json`, one ONNX file for each graph and precision, and one of the weights that several
+ * of these share (ONNX's external data), as `jpegrt export` writes them. Strings and structs that a
+ * bundle hands out belong to it and live as long as it. */
 typedef struct jpegrt_bundle jpegrt_bundle;
 
 /* Reads and checks the folder's manifest. The graphs are read, and compared with the SHA-256 that
@@ -345,7 +346,8 @@ JPEGRT_API const jpegrt_model* jpegrt_bundle_model(const jpegrt_bundle* bundle);
 JPEGRT_API const char* jpegrt_bundle_precision(const jpegrt_bundle* bundle, uint32_t index);
 JPEGRT_API const char* jpegrt_bundle_default_precision(const jpegrt_bundle* bundle);
 
-/* The ONNX file of one graph, checked. precision NULL: the default. The bytes belong to the bundle
+/* One graph as an ONNX file that stands alone, of checked files: shared weights are in it, and one
+ * that wants any other file is refused. precision NULL: the default. The bytes belong to the bundle
  * and live until the next call on it. For engines of the caller's own. */
 JPEGRT_API jpegrt_status jpegrt_bundle_read_graph(jpegrt_bundle* bundle, const char* graph,
                                                   const char* precision, const uint8_t** bytes,
@@ -391,9 +393,9 @@ typedef struct jpegrt_engine_request {
   const char* library; /* or NULL */
   const char* model;   /* names, for messages */
   const char* precision;
-  /* Reads one of the bundle's graphs in that precision, checked. To be called with `bundle` from
-   * the module's open or its engine's `run`; the bytes live until the next call, or until that
-   * function returns. A failure leaves its sentence in `message`. */
+  /* Reads one of the bundle's graphs in that precision, as jpegrt_bundle_read_graph does. To be
+   * called with `bundle` from the module's open or its engine's `run`; the bytes live until the
+   * next call, or until that function returns. A failure leaves its sentence in `message`. */
   jpegrt_status (*read_graph)(void* bundle, const char* graph, const uint8_t** bytes, size_t* size,
                               char* message, size_t message_size);
   void* bundle;

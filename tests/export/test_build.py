@@ -125,10 +125,10 @@ def test_a_bundles_own_fp16_is_taken_as_it_is(
 
 def test_a_manifest_of_the_future(jpegrt: CommandLine, bundle: Bundle, rtx: FakeTensorRt) -> None:
     path = bundle.folder / "manifest.json"
-    path.write_text(json.dumps({**bundle.manifest, "format": 2}))
+    path.write_text(json.dumps({**bundle.manifest, "format": 3}))
     outcome = jpegrt("build", bundle.folder, "--target", "sm86")
     assert outcome.code == 2
-    assert "has format 2" in outcome.complaint and "upgrade jpegrt" in outcome.complaint
+    assert "has format 3" in outcome.complaint and "upgrade jpegrt" in outcome.complaint
 
 
 def test_sizes_of_ones_own(jpegrt: CommandLine, rtx: FakeTensorRt, tmp_path: Path) -> None:

@@ -100,7 +100,8 @@ def test_fp32_alone(write: Write, folder: Path, network: CellNet) -> None:
         "fp32",
     )
     assert find_bundle(str(folder)).manifest == bundle.manifest
-    assert sorted(os.listdir(folder)) == ["420.fp32.onnx", "grey.fp32.onnx", "manifest.json"]
+    files = ["420.fp32.onnx", "grey.fp32.onnx", "manifest.json", bundle.manifest["weights"]]
+    assert sorted(os.listdir(folder)) == files
     assert os.listdir(folder.parent) == ["small"]
     for graph in ("grey", "420"):
         assert bundle.read_graph(graph, "fp32")
@@ -303,4 +304,4 @@ def test_the_manifest_is_strict_json(write: Write, folder: Path) -> None:
         raise AssertionError(f"{name} is no JSON")
 
     text = (folder / "manifest.json").read_text()
-    assert json.loads(text, parse_constant=refuse)["format"] == 1
+    assert json.loads(text, parse_constant=refuse)["format"] == 2

@@ -14,6 +14,7 @@ from jpegrt.runtime.bundle import shipped_bundles
 MANIFESTS = sorted(
     [*(ROOT / "tests/fuzz").glob("*/manifest/*.json"), shipped_bundles() / "cellnet/manifest.json"]
 )
+GRAPHS = sorted((ROOT / "tests/fuzz").glob("*/external_tensors/*"))
 
 ENVIRONMENT = os.environ | {
     "ASAN_OPTIONS": "abort_on_error=0:detect_stack_use_after_return=1",
@@ -62,6 +63,7 @@ def test_mutated_files(
     build(tmp_path, sanitizers)
     run(tmp_path / "smoke_c")
     run(tmp_path / "replay_manifest", "3", str(threads), *MANIFESTS)
+    run(tmp_path / "replay_external_tensors", "3", str(threads), *GRAPHS)
     # A session in each of eight threads, on a bundle that they all open.
     run(tmp_path / "restore_many", shipped_bundles() / "cellnet", "own", corpus[0], "20", "8")
     run(tmp_path / "non_local_c")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jpegrt.runtime.bundle import FORMAT, MANIFEST, find_bundle, list_bundles, open_bundle
+from jpegrt.runtime.bundle import FORMATS, MANIFEST, find_bundle, list_bundles, open_bundle
 from jpegrt.runtime.errors import UsageError
 
 SHIPPED = {bundle.name: bundle for bundle in list_bundles()}
@@ -57,13 +57,14 @@ def test_shipped_bundles_say_what_the_runtime_must_know(name: str) -> None:
     graphs = [graph.name for graph in bundle.spec.graphs]
     of_cells = {"grey", "420", "422", "440", "444"}
     assert set(graphs) == (of_cells if bundle.spec.domain == "cells" else {bundle.spec.domain})
+    shared = [bundle.manifest["weights"]] if "weights" in bundle.manifest else []
     used = {
         bundle.manifest["precisions"][precision]["files"][graph]
         for precision in bundle.precisions
         for graph in graphs
         if bundle.read_graph(graph, precision)
     }
-    assert used == set(bundle.manifest["files"])
+    assert {*used, *shared} == set(bundle.manifest["files"])
     assert bundle.manifest["licence"]
 
 
@@ -120,7 +121,7 @@ def test_a_missing_key_is_refused(bundle_folder: Path, key: str) -> None:
     assert "export the model again" in sentence
 
 
-@pytest.mark.parametrize("found", [FORMAT + 1, None, "1"])
+@pytest.mark.parametrize("found", [max(FORMATS) + 1, None, "1"])
 def test_another_format_is_refused(bundle_folder: Path, found: object) -> None:
     change(bundle_folder, lambda manifest: manifest.update(format=found))
     sentence = refusal(lambda: open_bundle(bundle_folder))
@@ -193,6 +194,9 @@ def set_file(name: object) -> Callable[[dict[str, Any]], object]:
         (set_file("other.onnx"), "files lacks the sha256 of other.onnx"),
         (lambda m: m["files"]["grey.fp32.onnx"].pop("sha256"), "files lacks the sha256 of grey"),
         (lambda m: m.update(files=[]), "files is no table"),
+        (lambda m: m.update(weights="/etc/weights.bin"), "weights is no file with a plain name"),
+        (lambda m: m.update(weights=None), "weights is no file with a plain name"),
+        (lambda m: m.update(weights="other.bin"), "files lacks the sha256 of other.bin"),
         (lambda m: m.update(default_precision="fp8"), "default_precision is none"),
         (lambda m: m.update(default_precision=[]), "default_precision is none"),
     ],

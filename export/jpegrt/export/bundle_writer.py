@@ -14,13 +14,14 @@ import onnx
 
 from jpegrt.export.half_emulation import HalfEmulation
 from jpegrt.export.half_precision import to_half
-from jpegrt.export.half_storage import store_in_half
+from jpegrt.export.half_storage import round_weights, store_in_half
 from jpegrt.export.model import Model
 from jpegrt.export.quantise import quantise
+from jpegrt.export.shared_weights import share_weights
 from jpegrt.export.symmetric import to_symmetric
 from jpegrt.export.verify import Verification, verify
 from jpegrt.kernels import Engine, GraphSpec
-from jpegrt.runtime.bundle import FORMAT, MANIFEST, Bundle, open_bundle
+from jpegrt.runtime.bundle import MANIFEST, Bundle, open_bundle
 from jpegrt.runtime.engines import ENGINE_NAMES, create_engine, resolve_engine
 from jpegrt.runtime.errors import RestoreError, UsageError
 
@@ -34,7 +35,10 @@ HALF_EMULATION = "float16 emulation"
 
 @dataclass(frozen=True)
 class BundleRequest:
-    """What to write, and the images (none of a test set) to calibrate and to verify with."""
+    """What to write, and the images (none of a test set) to calibrate and to verify with.
+
+    rounds_weights: to float16, which half the bytes hold; what that costs is verified with the rest.
+    """
 
     name: str
     model: Model
@@ -42,6 +46,7 @@ class BundleRequest:
     calibration_files: Sequence[Path]
     verification_files: Sequence[Path]
     description: dict[str, Any]  # goes into the manifest as it is: summary, licence, training
+    rounds_weights: bool = False
 
 
 class VerificationError(RestoreError):
@@ -88,10 +93,11 @@ def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) 
     models = {}
     for spec in specs:
         report(f"exporting {spec.name}")
-        models[spec.name] = request.model.export(spec)
+        model = request.model.export(spec)
+        models[spec.name] = round_weights(model) if request.rounds_weights else model
 
     manifest: dict[str, Any] = {
-        "format": FORMAT,
+        "format": 1,
         "model": request.name,
         "task": "restoration",
         **request.model.manifest(),
@@ -118,6 +124,7 @@ def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) 
         _admit(request, folder, manifest, precision, specs, report)
     if "int8" in manifest["precisions"]:
         manifest["default_precision"] = "int8"
+    share_weights(folder, manifest)
     _write_manifest(manifest, folder)
     return open_bundle(folder)
 

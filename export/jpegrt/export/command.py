@@ -92,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         files.training[::3],
         files.validation,
         description,
+        rounds_weights=True,
     )
     bundle = write_bundle(request, arguments.output, lambda line: print(line, file=sys.stderr))
     print(f"{bundle.folder}: {', '.join(bundle.precisions)}, default {bundle.default_precision}")

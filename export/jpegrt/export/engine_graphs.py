@@ -83,6 +83,7 @@ def _verify(bundle: Bundle, precision: str, folder: Path) -> None:
         for name in files.values()
     }
     manifest = {**bundle.manifest, "precisions": {precision: {"files": files}}, "files": hashes}
+    manifest.pop("weights", None)  # these have theirs inside
     result = verify(
         bundle.spec,
         OnnxRuntimeEngine(bundle, "fp32", threads=1),

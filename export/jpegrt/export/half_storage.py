@@ -1,11 +1,34 @@
-"""Weights of a float32 graph, stored in two bytes where they need no more."""
+"""Weights of a float32 graph, stored in two bytes where they need no more; and made so that they do."""
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
 # A smaller tensor saves less than its Cast node takes.
 _LEAST_ELEMENTS = 64
+
+
+def round_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with the weights of its products rounded to float16, where they are in its range:
+    those that batch norms were folded into are trained weights times a float32 factor.
+
+    Biases, and fixed filters that interpolate, stay as they are.
+    """
+    rounded = onnx.ModelProto()
+    rounded.CopyFrom(model)
+    names = {
+        name for node in rounded.graph.node if node.op_type in _PRODUCTS for name in node.input[:2]
+    }
+    for tensor in rounded.graph.initializer:
+        if tensor.name not in names or "upsampling" in tensor.name:
+            continue
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and np.abs(values).max(initial=0) <= np.finfo(np.float16).max:
+            half = values.astype(np.float16).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(half, tensor.name))
+    return rounded
 
 
 def store_in_half(model: onnx.ModelProto) -> onnx.ModelProto:

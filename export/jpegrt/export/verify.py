@@ -15,6 +15,7 @@ from jpegrt.kernels import Engine
 # Above these a precision does not enter a bundle.
 LARGEST_FP32_ERROR = 1e-4  # of full range
 LARGEST_PSNR_LOSS_DB = 0.05  # of luma, and of the whole image, at every quality
+LARGEST_FP32_PSNR_LOSS_DB = 0.001
 LARGEST_FP16_PSNR_LOSS_DB = 0.01
 LARGEST_PLANE_SHIFT = 0.1  # levels
 
@@ -37,7 +38,9 @@ class Verification:
     def acceptable(self, precision: str) -> bool:
         bounded = (self.psnr_loss_db.get(part, {}) for part in ("luma", "whole"))
         losses = [loss for qualities in bounded for loss in qualities.values()]
-        largest = LARGEST_FP16_PSNR_LOSS_DB if precision == "fp16" else LARGEST_PSNR_LOSS_DB
+        largest = {"fp32": LARGEST_FP32_PSNR_LOSS_DB, "fp16": LARGEST_FP16_PSNR_LOSS_DB}.get(
+            precision, LARGEST_PSNR_LOSS_DB
+        )
         return (
             self.finite
             and all(loss <= largest for loss in losses)

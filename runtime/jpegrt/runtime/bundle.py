@@ -1,7 +1,8 @@
 """Bundles: a model as export hands it to the runtime.
 
-A bundle is a folder: `manifest.json` and one ONNX file for each graph and precision. The manifest
-lists every file with its SHA-256; a file that does not match is refused.
+A bundle is a folder: `manifest.json` and one ONNX file for each graph and precision. Tensors that
+several graphs have in common are in one more file, which the manifest calls `weights`, as ONNX's
+external data. The manifest lists every file with its SHA-256; a file that does not match is refused.
 """
 
 import hashlib
@@ -17,8 +18,9 @@ from typing import Any
 
 from jpegrt.kernels import GraphSpec, ModelSpec
 from jpegrt.runtime.errors import UsageError
+from jpegrt.runtime.external_tensors import GraphError, with_tensors_inside
 
-FORMAT = 1
+FORMATS = (1, 2)  # graphs of the second may share weights
 MANIFEST = "manifest.json"
 _GRAPH_KEYS = {"name", "components", "chroma_h", "chroma_v"}
 
@@ -68,9 +70,24 @@ class Bundle:
         return chosen
 
     def read_graph(self, graph: str, precision: str) -> bytes:
-        """The ONNX file of one graph. Raises UsageError if it is missing or was changed."""
+        """One graph as ONNX, with the weights that it shares with others in it.
+
+        Raises UsageError if a file is missing or was changed, or if a tensor is elsewhere.
+        """
         name = self.manifest["precisions"][precision]["files"][graph]
-        path = self.folder / str(name)
+        content = self._read_listed(name)
+        weights = self.manifest.get("weights")
+        try:
+            return with_tensors_inside(
+                content, weights, b"" if weights is None else self._read_listed(weights)
+            )
+        except GraphError as error:
+            raise UsageError(
+                f"{self.folder / name} {error}; export or install the model again"
+            ) from error
+
+    def _read_listed(self, name: str) -> bytes:
+        path = self.folder / name
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -136,10 +153,10 @@ def open_bundle(folder: Path) -> Bundle:
         manifest = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read ({error}); export the model again") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") not in FORMATS:
         found = manifest.get("format") if isinstance(manifest, dict) else None
         raise UsageError(
-            f"{path} has format {found}, this version of jpegrt reads {FORMAT}: "
+            f"{path} has format {found}, this version of jpegrt reads 1 and 2: "
             "upgrade jpegrt, or export the model again with this version"
         )
     required = {
@@ -199,15 +216,22 @@ def _check(manifest: dict[str, Any]) -> None:
         _require(names <= set(files), f"precision {precision} lacks the file of a graph")
         for file in files.values():
             _require(_is_plain_name(file), f"precision {precision} has a file without a plain name")
-            facts = listed.get(file)
-            _require(
-                isinstance(facts, dict) and isinstance(facts.get("sha256"), str),
-                f"files lacks the sha256 of {file}",
-            )
+            _check_listed(listed, file)
+    if "weights" in manifest:
+        _require(_is_plain_name(manifest["weights"]), "weights is no file with a plain name")
+        _check_listed(listed, manifest["weights"])
     default = manifest["default_precision"]
     _require(
         isinstance(default, str) and default in precisions,
         "default_precision is none of precisions",
+    )
+
+
+def _check_listed(listed: dict[str, Any], file: str) -> None:
+    facts = listed.get(file)
+    _require(
+        isinstance(facts, dict) and isinstance(facts.get("sha256"), str),
+        f"files lacks the sha256 of {file}",
     )
 
 

@@ -1,0 +1,82 @@
+"""A bundle's weights, each stored once: what its graphs have in common, in one file."""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import TensorProto
+
+from jpegrt.runtime.external_tensors import with_tensors_inside
+
+# A smaller tensor saves little more than its place in the file takes to be told.
+_LEAST_BYTES = 512
+_ALIGNMENT = 64
+
+
+def share_weights(folder: Path, manifest: dict[str, Any]) -> None:
+    """Moves every tensor that the bundle's files have more than once into a file of its own, as
+    ONNX's external data, and lists what has changed in the manifest. Without such a tensor nothing
+    changes.
+
+    The file's name has its content's hash, so that a graph's own SHA-256 stands for all its weights.
+    """
+    graphs = {name: _load(folder / name) for name in _files(manifest)}
+    counts = Counter(tensor.raw_data for graph in graphs.values() for tensor in _large(graph))
+    offsets: dict[bytes, int] = {}
+    weights = bytearray()
+    for content, count in counts.items():
+        if count > 1:
+            weights += bytes(-len(weights) % _ALIGNMENT)
+            offsets[content] = len(weights)
+            weights += content
+    if not offsets:
+        return
+    file = f"weights-{hashlib.sha256(weights).hexdigest()[:16]}.bin"
+    _write(folder, file, bytes(weights), manifest)
+    for name, graph in graphs.items():
+        shared = onnx.ModelProto()
+        shared.CopyFrom(graph)
+        for tensor in _large(shared):
+            if tensor.raw_data in offsets:
+                _refer(tensor, file, offsets[tensor.raw_data])
+        content = shared.SerializeToString()
+        # What was verified, as every engine will get it.
+        assert onnx.load_from_string(with_tensors_inside(content, file, bytes(weights))) == graph
+        _write(folder, name, content, manifest)
+    manifest.update(format=2, weights=file)
+
+
+def _files(manifest: dict[str, Any]) -> list[str]:
+    """Of all graphs, once each."""
+    entries = manifest["precisions"].values()
+    return list(dict.fromkeys(name for entry in entries for name in entry["files"].values()))
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    graph = onnx.load_from_string(path.read_bytes())
+    for tensor in graph.graph.initializer:
+        tensor.ClearField("data_location")  # some say that theirs is the default one
+    return graph
+
+
+def _large(graph: onnx.ModelProto) -> list[TensorProto]:
+    return [t for t in graph.graph.initializer if len(t.raw_data) >= _LEAST_BYTES]
+
+
+def _refer(tensor: TensorProto, file: str, offset: int) -> None:
+    """Leaves in the graph where the tensor is, instead of the tensor."""
+    place = {"location": file, "offset": offset, "length": len(tensor.raw_data)}
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in place.items():
+        tensor.external_data.add(key=key, value=str(value))
+
+
+def _write(folder: Path, name: str, content: bytes, manifest: dict[str, Any]) -> None:
+    (folder / name).write_bytes(content)
+    manifest["files"][name] = {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
