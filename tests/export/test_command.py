@@ -3,14 +3,18 @@
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 from tests.export.fake_tensorrt import FakeTensorRt
 from tests.export.small import random_network
 from tests.runtime.command_line import CommandLine, Outcome
 from tests.training.photographs import write_photographs, write_recipe
 
+from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.engine_files import read_facts
+from jpegrt.training.networks import build_network
 from jpegrt.training.networks.cellnet import CellNet
+from jpegrt.training.recipe import load_recipe
 from jpegrt.training.weights import save_weights
 
 
@@ -35,6 +39,66 @@ def export(
         write_photographs(tmp_path / name, 2)
     jpegrt = CommandLine(capsys)
     return jpegrt("export", recipe, "--data", tmp_path, "--runs", runs, "-o", output, *options)
+
+
+CISR_RECIPE = """
+[network]
+architecture = "cisr"
+groups = 1
+blocks = 1
+channels = 4
+reduction = 2
+unfoldings = 2
+
+[data]
+sets = ["meadows", "streets"]
+patch_px = 32
+validation_every = 4
+
+[degradation]
+scales = [2]
+samplings = ["420"]
+
+[schedule]
+loss = "l1"
+"""
+
+
+@pytest.mark.slow
+def test_cisr_as_a_bundle_and_as_a_single_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "small-cisr.toml"
+    recipe.write_text(CISR_RECIPE)
+    run = tmp_path / "runs" / recipe.stem
+    run.mkdir(parents=True)
+    save_weights(build_network(load_recipe(recipe).network), run / f"{recipe.stem}.safetensors")
+    for name in ("meadows", "streets"):
+        write_photographs(tmp_path / name, 2)
+    jpegrt = CommandLine(capsys)
+    options = ("--data", tmp_path, "--runs", tmp_path / "runs")
+
+    bundle = tmp_path / "bundle"
+    exported = jpegrt("export", recipe, *options, "-o", bundle, "--window", "12")
+    assert exported.code == 0, exported.err
+    spec = find_bundle(str(bundle)).spec
+    assert (spec.unfoldings, spec.window_px, spec.enlargement) == (2, 12, 2)
+
+    single = tmp_path / "cisr.onnx"
+    exported = jpegrt("export", recipe, *options, "-o", single, "--single-file")
+    assert exported.code == 0, exported.err
+    assert exported.out.startswith(f"{single}: image, keys -> image_restored; at most ")
+    onnx.checker.check_model(single)
+
+
+def test_only_cisr_is_a_single_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "cellnet.onnx"
+    outcome = export(tmp_path, capsys, random_network(channels=16), output, "--single-file")
+    assert outcome.code == 2
+    assert outcome.complaint == (
+        "jpegrt: only cisr is written as a single file: leave out --single-file"
+    )
+    assert not output.exists()
 
 
 def test_a_folder_that_is_no_bundle_is_kept(

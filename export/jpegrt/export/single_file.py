@@ -12,6 +12,7 @@ from jpegrt.export.unfolded_model import UnfoldedModel
 from jpegrt.export.verify import LARGEST_FP32_ERROR
 from jpegrt.kernels import find_blocking_edges
 from jpegrt.runtime.errors import UsageError
+from jpegrt.runtime.output import written_whole
 
 
 @torch.no_grad()
@@ -35,5 +36,6 @@ def write_single_file(model: UnfoldedModel, output: Path, files: Sequence[Path])
         largest = max(largest, float(np.abs(found - expected).max()))
     if not largest <= LARGEST_FP32_ERROR:
         raise VerificationError(f"the file differs too much from PyTorch: by {largest:.1e}")
-    output.write_bytes(content)
+    with written_whole(output) as file:
+        file.write(content)
     return largest
