@@ -67,7 +67,8 @@ def _models(
         return {session.enlargement: session}, others
     models, missing = {}, {}
     for scale in sorted(scales):
-        names = [name.format(scale=scale) for name in paper.models]
+        # A model that does not enlarge has no scale in its name.
+        names = [name.format(scale=scale).removesuffix("-x1") for name in paper.models]
         there = [name for name in names if find_bundle_folder(name)]
         if there:
             models[scale] = _open(there[0], arguments)
