@@ -109,4 +109,5 @@ class Collapsed(nn.Module):
 
     def forward(self, spectrum: Tensor) -> Tensor:
         decoded = F.relu(self.decoding(spectrum)) - LEVEL_SHIFT
-        return F.relu(self.detail(decoded) + LEVEL_SHIFT) - LEVEL_SHIFT
+        restored: Tensor = self.detail(decoded)
+        return restored.clamp(min=-LEVEL_SHIFT)  # the last ReLU, of centred samples
