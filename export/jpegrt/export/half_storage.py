@@ -4,6 +4,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from jpegrt.export.half_precision import EXACT_WEIGHTS
+
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 # A smaller tensor saves less than its Cast node takes.
@@ -14,7 +16,7 @@ def round_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with the weights of its products rounded to float16, where they are in its range:
     those that batch norms were folded into are trained weights times a float32 factor.
 
-    Biases, and fixed filters that interpolate, stay as they are.
+    Biases stay as they are, and so do the weights that no precision may round.
     """
     rounded = onnx.ModelProto()
     rounded.CopyFrom(model)
@@ -22,7 +24,7 @@ def round_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         name for node in rounded.graph.node if node.op_type in _PRODUCTS for name in node.input[:2]
     }
     for tensor in rounded.graph.initializer:
-        if tensor.name not in names or "upsampling" in tensor.name:
+        if tensor.name not in names or any(part in tensor.name for part in EXACT_WEIGHTS):
             continue
         values = numpy_helper.to_array(tensor)
         if values.dtype == np.float32 and np.abs(values).max(initial=0) <= np.finfo(np.float16).max:
