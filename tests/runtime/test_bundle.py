@@ -46,6 +46,15 @@ def test_shipped_bundles_are_whole(name: str) -> None:
     assert there == {MANIFEST, *listed}
 
 
+GRAPHS = {
+    "cells": {"grey", "420", "422", "440", "444"},
+    "spectral": {"luma"},
+    "luma": {"luma"},
+    "rgb": {"rgb"},
+}
+PARTS = {"grey": {"luma"}, "luma": {"luma"}, "rgb": {"whole"}}
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_bundles_say_what_the_runtime_must_know(name: str) -> None:
     bundle = find_bundle(name)
@@ -55,8 +64,7 @@ def test_shipped_bundles_say_what_the_runtime_must_know(name: str) -> None:
     assert "fp32" in bundle.precisions
     assert bundle.choose_precision(None) == bundle.default_precision
     graphs = [graph.name for graph in bundle.spec.graphs]
-    of_cells = {"grey", "420", "422", "440", "444"}
-    assert set(graphs) == (of_cells if bundle.spec.domain == "cells" else {bundle.spec.domain})
+    assert set(graphs) == GRAPHS[bundle.spec.domain]
     shared = [bundle.manifest["weights"]] if "weights" in bundle.manifest else []
     used = {
         bundle.manifest["precisions"][precision]["files"][graph]
@@ -76,9 +84,8 @@ def test_shipped_precisions_were_verified(name: str) -> None:
             assert set(graphs) == set(entry["files"])
             for graph, figures in graphs.items():
                 assert figures["finite"], (precision, engine, graph)
-                assert set(figures["psnr_loss_db"]) == (
-                    {"luma"} if graph in ("grey", "luma") else {"luma", "chroma", "whole"}
-                )
+                parts = PARTS.get(graph, {"luma", "chroma", "whole"})
+                assert set(figures["psnr_loss_db"]) == parts
                 for part in {"luma", "whole"} & set(figures["psnr_loss_db"]):
                     losses = figures["psnr_loss_db"][part]
                     assert max(losses.values()) <= 0.05, (precision, engine, graph)
