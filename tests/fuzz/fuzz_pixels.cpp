@@ -38,8 +38,8 @@ class Session {
           uint32_t multiple_px) {
     const bool is_luma = domain == JPEGRT_DOMAIN_LUMA;
     const jpegrt_graph graphs[] = {{"first", is_luma ? 1u : 3u, 1, 1}, {"grey", 1, 1, 1}};
-    const jpegrt_model model = {sizeof model, 1,           1 / 255.f,  n_graphs,   graphs,
-                                domain,       enlargement, minimum_px, multiple_px};
+    const jpegrt_model model = {sizeof model, 1,          1 / 255.f,   n_graphs, graphs, domain,
+                                enlargement,  minimum_px, multiple_px, 0,        0};
     const jpegrt_engine engine = {sizeof engine, nullptr, Repeat, nullptr};
     jpegrt_session_options options = {};
     options.struct_size = sizeof options;
