@@ -94,12 +94,12 @@ def test_a_grey_model_restores_the_green_channel(
 
 
 def test_models_that_are_not_there_are_named(jpegrt: CommandLine, sets: Path) -> None:
-    outcome = jpegrt("evaluate", "--paper", "cjpgsr", "--images", sets)
+    outcome = jpegrt("evaluate", "--paper", "carsr", "--images", sets)
     assert outcome.code == 0
-    assert "x4: the baseline alone. There is no model cjpgsr-x4" in outcome.out
-    assert "jpegrt models --fetch cjpgsr-x4 --from WHERE" in outcome.out
-    export = "jpegrt export cjpgsr-best --data IMAGES -o cjpgsr-x4 --scale 4;"
-    assert f"train one with the recipe cjpgsr-best and export it with {export}" in outcome.out
+    assert "x2: the baseline alone. There is no model carsr-x2" in outcome.out
+    assert "jpegrt models --fetch carsr-x2 --from WHERE" in outcome.out
+    export = "jpegrt export carsr-best --data IMAGES -o carsr-x2 --scale 2;"
+    assert f"train one with the recipe carsr-best and export it with {export}" in outcome.out
 
 
 @pytest.mark.parametrize("paper", PAPERS)
@@ -113,11 +113,11 @@ def test_a_paper_s_own_model_is_the_default(
 ) -> None:
     """By the name that it is fetched or shipped under."""
     models = tmp_path / "models"
-    write_pixel_bundle(models / "cjpgsr-x4", scale=4)
+    write_pixel_bundle(models / "carsr-x2", scale=2)
     monkeypatch.setenv("JPEGRT_MODELS", str(models))
-    outcome = jpegrt("evaluate", "--paper", "cjpgsr", "--images", sets, "--limit", "1", *FAST)
+    outcome = jpegrt("evaluate", "--paper", "carsr", "--images", sets, "--limit", "1", *FAST)
     assert outcome.code == 0
-    assert "x4: small-rgb-x4, precision fp32, engine onnxruntime" in outcome.out
+    assert "x2: small-rgb-x2, precision fp32, engine onnxruntime" in outcome.out
 
 
 def test_progress(jpegrt: CommandLine, sets: Path) -> None:
