@@ -48,9 +48,9 @@ def row(report: dict, name: str) -> dict:  # type: ignore[type-arg]
         "set": name,
         "engine": report["engine"],
         "qualities": [result["quality"] for result in results],
-        "jpeg_psnr_db": [round(result["jpeg"]["psnr_db"], 3) for result in results],
-        "psnr_db": [round(result["restored"]["psnr_db"], 3) for result in results],
-        "worst_gain_db": [round(result["worst_gain_db"], 3) for result in results],
+        "jpeg_psnr_db": [round(result["jpeg"]["psnr_db"], 6) for result in results],
+        "psnr_db": [round(result["restored"]["psnr_db"], 6) for result in results],
+        "worst_gain_db": [round(result["worst_gain_db"], 6) for result in results],
     }
 
 
@@ -67,8 +67,8 @@ def paper_rows(report: dict, model: str, engine: str) -> Iterator[dict]:  # type
                 "source": f"as {report['paper']}'s {table['table']}",
                 "engine": engine,
                 "qualities": [row["compressions"][0]["quality"] for row in rows],
-                "jpeg_psnr_db": [round(row["baseline"]["psnr_db"], 3) for row in rows],
-                "psnr_db": [round(row["restored"]["psnr_db"], 3) for row in rows],
+                "jpeg_psnr_db": [round(row["baseline"]["psnr_db"], 6) for row in rows],
+                "psnr_db": [round(row["restored"]["psnr_db"], 6) for row in rows],
                 "published": {
                     method: [row["published"].get(method, {}).get("psnr_db") for row in rows]
                     for method in methods

@@ -9,8 +9,9 @@ from tests.kernels.images import synthetic
 from tests.runtime.command_line import CommandLine
 from tests.runtime.pixel_bundles import write_pixel_bundle
 
-from jpegrt.runtime.papers import PAPERS, load_paper
+from jpegrt.runtime.papers import PAPERS
 from jpegrt.runtime.papers.protocol import Compression, Protocol
+from jpegrt.runtime.papers.published import load_paper
 from jpegrt.runtime.session import Session
 
 FAST = ("--engine", "onnxruntime", "--threads", "1")

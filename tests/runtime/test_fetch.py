@@ -124,9 +124,9 @@ def refusal(name: str, where: str | Path, **options: Any) -> str:
 
 
 def test_a_name_that_is_not_there(shelf: Path, server: str) -> None:
-    assert "has no model hrcnn" in refusal("hrcnn", shelf)
-    assert "has no model hrcnn" in refusal("hrcnn", server)
-    assert "has no model hrcnn" in refusal("hrcnn", f"{server}/hrcnn.zip")
+    assert "has no model sharpnet" in refusal("sharpnet", shelf)
+    assert "has no model sharpnet" in refusal("sharpnet", server)
+    assert "has no model sharpnet" in refusal("sharpnet", f"{server}/sharpnet.zip")
     assert "has no model" in refusal(NAME, shelf / "missing")
 
 
@@ -311,10 +311,10 @@ def test_command(jpegrt: CommandLine, shelf: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--fetch", "hrcnn"], "--fetch needs --from"),
+        (["--fetch", "sharpnet"], "--fetch needs --from"),
         (["--from", "shelf"], "need --fetch NAME"),
-        (["cellnet", "--fetch", "hrcnn", "--from", "shelf"], "name one model"),
-        (["--fetch", "hrcnn", "--from", "shelf"], "shelf has no model hrcnn"),
+        (["cellnet", "--fetch", "sharpnet", "--from", "shelf"], "name one model"),
+        (["--fetch", "sharpnet", "--from", "shelf"], "shelf has no model sharpnet"),
         (["--card"], "--card needs a model's name"),
         (["cellnot"], "unknown model cellnot"),
     ],
@@ -327,6 +327,6 @@ def test_command_refuses(jpegrt: CommandLine, options: list[str], said: str) -> 
 
 def test_help_teaches(jpegrt: CommandLine) -> None:
     told = " ".join(jpegrt("models", "--help").out.split())
-    assert "jpegrt models --fetch hrcnn --from https://example.org/models" in told
+    assert "jpegrt models --fetch carsr-x2 --from https://example.org/models" in told
     assert "JPEGRT_MODELS" in told
     assert "fetch from those you trust" in told

@@ -13,10 +13,10 @@ from tests.kernels.images import synthetic
 
 from jpegrt.runtime import metrics
 from jpegrt.runtime.errors import RestoreError, UsageError
-from jpegrt.runtime.papers import PAPERS, load_paper
+from jpegrt.runtime.papers import PAPERS
 from jpegrt.runtime.papers.measure import Measurement, Plan
 from jpegrt.runtime.papers.protocol import Compression, Pixels, Protocol, decode
-from jpegrt.runtime.papers.published import Table
+from jpegrt.runtime.papers.published import Table, load_paper
 from jpegrt.runtime.papers.report import Subject, closing, heading, markdown, to_json
 from jpegrt.runtime.papers.sets import SETS, find_sets, load_image
 from jpegrt.runtime.resize import enlarge, reduce

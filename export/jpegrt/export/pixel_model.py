@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +76,13 @@ class PixelModel(Model):
     def examples(
         self, files: Sequence[Path], spec: GraphSpec, qualities: Sequence[int]
     ) -> Iterator[Example]:
-        for number, file in enumerate(files):
-            yield self._example(file, qualities[number % len(qualities)])
+        pairs = zip(files, cycle(qualities), strict=False)
+        return (self._example(file, quality) for file, quality in pairs)
 
     def examples_of_each_quality(
         self, files: Sequence[Path], spec: GraphSpec, qualities: Sequence[int]
     ) -> Iterator[Example]:
-        for file in files:
-            for quality in qualities:
-                yield self._example(file, quality)
+        return (self._example(file, quality) for file, quality in product(files, qualities))
 
     def _example(self, file: Path, quality: int) -> Example:
         multiple = self._scale * self._multiple_px

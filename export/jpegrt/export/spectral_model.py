@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,13 @@ class SpectralModel(Model):
     def examples(
         self, files: Sequence[Path], spec: GraphSpec, qualities: Sequence[int]
     ) -> Iterator[Example]:
-        for number, file in enumerate(files):
-            yield self._example(file, qualities[number % len(qualities)])
+        pairs = zip(files, cycle(qualities), strict=False)
+        return (self._example(file, quality) for file, quality in pairs)
 
     def examples_of_each_quality(
         self, files: Sequence[Path], spec: GraphSpec, qualities: Sequence[int]
     ) -> Iterator[Example]:
-        for file in files:
-            for quality in qualities:
-                yield self._example(file, quality)
+        return (self._example(file, quality) for file, quality in product(files, qualities))
 
     def _example(self, file: Path, quality: int) -> Example:
         rgb = Image.fromarray(centre_crop(load_rgb(file), self.crop_px, BLOCK_PX))

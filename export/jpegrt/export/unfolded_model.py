@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +96,13 @@ class UnfoldedModel(Model):
     def examples(
         self, files: Sequence[Path], spec: GraphSpec, qualities: Sequence[int]
     ) -> Iterator[Example]:
-        for number, file in enumerate(files):
-            yield self._example(file, spec, qualities[number % len(qualities)])
+        pairs = zip(files, cycle(qualities), strict=False)
+        return (self._example(file, spec, quality) for file, quality in pairs)
 
     def examples_of_each_quality(
         self, files: Sequence[Path], spec: GraphSpec, qualities: Sequence[int]
     ) -> Iterator[Example]:
-        for file in files:
-            for quality in qualities:
-                yield self._example(file, spec, quality)
+        return (self._example(file, spec, quality) for file, quality in product(files, qualities))
 
     def _example(self, file: Path, spec: GraphSpec, quality: int) -> Example:
         scale = self._network.enlargement

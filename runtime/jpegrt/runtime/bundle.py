@@ -135,6 +135,11 @@ def find_bundle(model: str) -> Bundle:
     )
 
 
+def name_of_scale(network: str, scale: int) -> str:
+    """What the bundle of a network is called that enlarges so often."""
+    return network if scale == 1 else f"{network}-x{scale}"
+
+
 def find_bundle_folder(model: str) -> Path | None:
     """Where `find_bundle` finds a model; None if there is none. Raises UsageError."""
     for folder in (shipped_bundles() / model, fetched_bundles() / model, Path(model)):

@@ -21,7 +21,7 @@ from PIL import Image, features
 
 from jpegrt.runtime import metrics
 from jpegrt.runtime.errors import RestoreError, UsageError
-from jpegrt.runtime.resize import enlarge, reduce
+from jpegrt.runtime.resize import enlarge, reduce, rounded
 
 # Formats that hold an original without loss (WebP and TIFF can; whether a file does is not asked).
 LOSSLESS_SUFFIXES = frozenset({".bmp", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"})
@@ -252,9 +252,9 @@ def _evaluate_image(path: Path, quality: int, protocol: Protocol, restore: Resto
     scale = protocol.scale
     original = load_original(path, colour=protocol.colour)
     original = original[: original.shape[0] // scale * scale, : original.shape[1] // scale * scale]
-    jpeg = encode(_rounded(reduce(original, scale)), quality, protocol.subsampling)
+    jpeg = encode(rounded(reduce(original, scale)), quality, protocol.subsampling)
     with Image.open(io.BytesIO(jpeg)) as image:
-        decoded = _rounded(enlarge(np.asarray(image), scale))
+        decoded = rounded(enlarge(np.asarray(image), scale))
     try:
         restored = restore(jpeg)
     except RestoreError as error:
@@ -268,10 +268,6 @@ def _evaluate_image(path: Path, quality: int, protocol: Protocol, restore: Resto
         jpeg=_score(decoded, original, scale),
         restored=_score(restored, original, scale),
     )
-
-
-def _rounded(image: NDArray[np.float64]) -> NDArray[np.uint8]:
-    return np.clip(np.floor(image + 0.5), 0, 255).astype(np.uint8)
 
 
 def _score(image: NDArray[np.uint8], original: NDArray[np.uint8], scale: int) -> Scores:

@@ -2,7 +2,7 @@
 
 Cubic convolution (Keys, 1981, a = -1/2), pixel centres on pixel centres. Reducing stretches the
 kernel over the pixels that become one, so that nothing aliases: MATLAB's imresize. Nothing is
-rounded or clipped.
+rounded or clipped but by `rounded`.
 """
 
 from collections.abc import Callable
@@ -32,6 +32,11 @@ def enlarge(image: Samples, factor: int) -> NDArray[np.float64]:
     """
     _require_factor(factor)
     return _resize(image, factor, enlarging_matrix)
+
+
+def rounded(image: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Levels, rounded half up and clipped to 8 bits."""
+    return np.clip(np.floor(image + 0.5), 0, 255).astype(np.uint8)
 
 
 def _require_factor(factor: int) -> None:

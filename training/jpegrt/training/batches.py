@@ -71,10 +71,8 @@ class PatchBatches(CutBatches[CutPatches, Batch]):
         seed: int,
         first_step: int,
     ) -> None:
-        super().__init__(seed, first_step)
-        self._source = source
+        super().__init__(source, batch=batch, seed=seed, first_step=first_step)
         self._cell_px = cell_px
-        self._batch = batch
         self._degradation = degradation
 
     @cached_property

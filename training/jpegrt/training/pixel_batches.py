@@ -73,14 +73,12 @@ class PixelBatches(CutBatches[CutPixels, PixelBatch]):
         first_step: int,
         keys: bool = False,
     ) -> None:
-        super().__init__(seed, first_step)
-        self._source = source
+        super().__init__(source, batch=batch, seed=seed, first_step=first_step)
         self._keys = keys
         self._degradation = degradation
         self._components = components
         self._enlarged = enlarged
         self._patch_px = patch_px
-        self._batch = batch
 
     def cut(self, rng: np.random.Generator) -> CutPixels:
         common_scale = int(rng.choice(self._degradation.scales))

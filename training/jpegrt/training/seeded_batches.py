@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
+from jpegrt.training.images import PatchSource
+
 Cut = TypeVar("Cut")
 Batch = TypeVar("Batch")
 Batch_co = TypeVar("Batch_co", covariant=True)
@@ -42,10 +44,15 @@ class SeededBatches(IterableDataset[Batch_co], ABC):
 class CutBatches(SeededBatches[Any], Generic[Cut, Batch]):
     """Batches made in two steps: patches are cut, here, and degraded, here or on a device.
 
-    A cut is a dataclass. Both ways of degrading it give the same batch.
+    A cut is a dataclass, of `batch` patches. Both ways of degrading it give the same batch.
     """
 
     only_cuts = False  # whether cuts are drawn, which `degrade_on_device` makes batches of
+
+    def __init__(self, source: PatchSource, *, batch: int, seed: int, first_step: int) -> None:
+        super().__init__(seed, first_step)
+        self._source = source
+        self._batch = batch
 
     @property
     def device_can(self) -> bool:

@@ -41,10 +41,8 @@ class SpectralBatches(CutBatches[CutPatches, SpectralBatch]):
         seed: int,
         first_step: int,
     ) -> None:
-        super().__init__(seed, first_step)
-        self._source = source
+        super().__init__(source, batch=batch, seed=seed, first_step=first_step)
         self._degradation = degradation
-        self._batch = batch
 
     @cached_property
     def _coder(self) -> JpegCoder:

@@ -5,7 +5,6 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from jpegrt.runtime.cli.evaluate_paper import run_paper
 from jpegrt.runtime.cli.model_choice import DEFAULT_MODEL
 from jpegrt.runtime.cli.options import add_model_options, positive, within
 from jpegrt.runtime.cli.stdout import show
@@ -93,6 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.paper:
         if arguments.colour or arguments.subsampling:
             raise UsageError("--colour and --subsampling are not for --paper, which says both")
+        from jpegrt.runtime.cli.evaluate_paper import run_paper
+
         return run_paper(arguments)
     if arguments.sets or arguments.markdown or arguments.progress:
         raise UsageError("--sets, --markdown and --progress need --paper")

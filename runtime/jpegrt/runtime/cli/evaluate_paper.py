@@ -2,14 +2,13 @@
 
 import argparse
 
-from jpegrt.runtime.bundle import find_bundle_folder
+from jpegrt.runtime.bundle import find_bundle_folder, name_of_scale
 from jpegrt.runtime.cli.progress import Progress
 from jpegrt.runtime.cli.stdout import show
 from jpegrt.runtime.errors import UsageError
 from jpegrt.runtime.output import write_json, written_whole
-from jpegrt.runtime.papers import load_paper
 from jpegrt.runtime.papers.measure import Measurement, Plan
-from jpegrt.runtime.papers.published import Paper
+from jpegrt.runtime.papers.published import Paper, load_paper
 from jpegrt.runtime.papers.report import Subject, closing, heading, markdown, to_json
 from jpegrt.runtime.papers.sets import find_sets
 from jpegrt.runtime.session import Session
@@ -67,8 +66,7 @@ def _models(
         return {session.enlargement: session}, others
     models, missing = {}, {}
     for scale in sorted(scales):
-        # A model that does not enlarge has no scale in its name.
-        names = [name.format(scale=scale).removesuffix("-x1") for name in paper.models]
+        names = [name_of_scale(network, scale) for network in paper.networks]
         there = [name for name in names if find_bundle_folder(name)]
         if there:
             models[scale] = _open(there[0], arguments)

@@ -1,6 +1,6 @@
 """Which model `jpegrt restore` runs."""
 
-from jpegrt.runtime.bundle import find_bundle, find_bundle_folder
+from jpegrt.runtime.bundle import find_bundle, find_bundle_folder, name_of_scale
 from jpegrt.runtime.errors import UsageError
 
 DEFAULT_MODEL = "cellnet"
@@ -15,10 +15,10 @@ def choose_model(name: str | None, scale: int | None) -> str:
     Raises UsageError if the named model enlarges differently, or there is none that does so.
     """
     if name is None:
-        return DEFAULT_MODEL if scale in (None, 1) else _default_of(scale)
+        return DEFAULT_MODEL if scale is None or scale == 1 else _default_of(scale)
     if scale is None:
         return name
-    if find_bundle_folder(of_scale := f"{name}-x{scale}"):
+    if scale > 1 and find_bundle_folder(of_scale := name_of_scale(name, scale)):
         return of_scale
     found = 1 if name == "none" else find_bundle(name).spec.enlargement
     if found != scale:
@@ -28,8 +28,8 @@ def choose_model(name: str | None, scale: int | None) -> str:
     return name
 
 
-def _default_of(scale: int | None) -> str:
-    name = f"{ENLARGING_MODEL}-x{scale}"
+def _default_of(scale: int) -> str:
+    name = name_of_scale(ENLARGING_MODEL, scale)
     if not find_bundle_folder(name):
         raise UsageError(
             f"no shipped model enlarges {scale} times: name the folder of one with --model"

@@ -12,7 +12,7 @@ from PIL import Image
 from jpegrt.runtime import metrics
 from jpegrt.runtime.errors import RestoreError
 from jpegrt.runtime.evaluation import Scores, encode
-from jpegrt.runtime.resize import enlarge, reduce
+from jpegrt.runtime.resize import enlarge, reduce, rounded
 
 CODECS = ("JPEG", "WebP")
 SUBSAMPLING = "420"  # of JPEGs in colour: no paper says, and it is Pillow's
@@ -100,7 +100,7 @@ class Protocol:
         """Of what the decoder gives, enlarged by bicubic interpolation. Raises RestoreError."""
 
         def interpolate(source: bytes | Pixels) -> Pixels:
-            return _rounded(enlarge(decode(source), scale))
+            return rounded(enlarge(decode(source), scale))
 
         return self.score(original, scale, compression, interpolate)
 
@@ -154,8 +154,4 @@ def _cropped(image: Pixels, scale: int) -> Pixels:
 
 
 def _reduced(image: Pixels, scale: int) -> Pixels:
-    return image if scale == 1 else _rounded(reduce(image, scale))
-
-
-def _rounded(image: NDArray[np.float64]) -> Pixels:
-    return np.clip(np.floor(image + 0.5), 0, 255).astype(np.uint8)
+    return image if scale == 1 else rounded(reduce(image, scale))

@@ -11,9 +11,9 @@ from importlib import resources
 from typing import Any
 
 from jpegrt.runtime.errors import UsageError
+from jpegrt.runtime.papers import PAPERS
 from jpegrt.runtime.papers.protocol import CODECS, Compression, Protocol
 
-PAPERS = ("jscnn", "carsr", "cjpgsr", "cisr", "hrcnn")
 METRICS = {"psnr_db": "PSNR", "ssim": "SSIM", "psnr_b_db": "PSNR-B"}
 
 Figures = Mapping[str, float]  # by names of METRICS
@@ -75,14 +75,14 @@ class LeftOut:
 class Paper:
     """A paper.
 
-    models: names of bundles of its network, {scale} standing for how often they enlarge; the first
+    networks: what its bundles are called but for their scale (`bundle.name_of_scale`); the first
         that is there is measured. recipe: what trains the first.
     """
 
     name: str
     title: str
     authors: str
-    models: tuple[str, ...]
+    networks: tuple[str, ...]
     recipe: str
     tables: tuple[Table, ...]
     left_out: tuple[LeftOut, ...]
@@ -98,7 +98,7 @@ def load_paper(name: str) -> Paper:
         name,
         content["title"],
         content["authors"],
-        tuple(content["models"]),
+        tuple(content["networks"]),
         content["recipe"],
         tuple(_table(table) for table in content["tables"]),
         tuple(LeftOut(**left_out) for left_out in content["left_out"]),

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from jpegrt.training.networks.linear_start import begin_at_zero
 from jpegrt.training.samplings import SAMPLINGS
 
 
@@ -37,8 +38,7 @@ class ResidualBlock(nn.Module):
         self.expand, self.project = (
             nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation) for _ in range(2)
         )
-        nn.init.zeros_(self.project.weight)
-        nn.init.zeros_(self.project.bias)  # type: ignore[arg-type]
+        begin_at_zero(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         residual: Tensor = self.project(F.relu(self.expand(x)))
@@ -63,8 +63,7 @@ class Head(nn.Module):
     def __init__(self, channels: int, planes: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, planes, 3, padding=1)
-        nn.init.zeros_(self.conv.weight)
-        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
+        begin_at_zero(self.conv)
 
     def forward(self, features: Tensor, steps: Tensor) -> Tensor:
         residual: Tensor = self.conv(features)

@@ -41,6 +41,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jpegrt.training.networks.bicubic import BicubicUpsampling
+from jpegrt.training.networks.linear_start import begin_at_zero
 from jpegrt.training.networks.non_local import non_local
 
 COMPONENTS = 3
@@ -165,8 +166,7 @@ class RestorationModule(nn.Module):
             tail.append(nn.Conv2d(options.channels, wide, 3, padding=1))
             tail.append(nn.PixelShuffle(enlargement))
         last = nn.Conv2d(options.channels, COMPONENTS, 3, padding=1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        begin_at_zero(last)
         self.tail = nn.Sequential(*tail, last)
         self.combination: nn.Module | None = None
         if options.long_skip == "adaptive":

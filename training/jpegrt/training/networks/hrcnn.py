@@ -36,6 +36,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from jpegrt.training.networks.linear_start import begin_at_zero
+
 BLOCK_PX = 8
 FREQUENCIES = BLOCK_PX * BLOCK_PX
 LEVEL_SHIFT = 128 / 255
@@ -220,8 +222,7 @@ class DetailBlock(nn.Module):
         self.narrow = nn.Conv2d(WIDE_FILTERS, 16, 7, padding=3)
         self.project = nn.Conv2d(16, 1, 1)
         self.activation = nn.LeakyReLU(NEGATIVE_SLOPE) if hidden_relu else nn.Identity()
-        nn.init.zeros_(self.project.weight)
-        nn.init.zeros_(self.project.bias)  # type: ignore[arg-type]
+        begin_at_zero(self.project)
         self.wide.weight.data.copy_(wave_filters())
         nn.init.zeros_(self.wide.bias)  # type: ignore[arg-type]
 

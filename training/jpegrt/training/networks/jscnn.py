@@ -28,6 +28,8 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from jpegrt.training.networks.linear_start import begin_at_zero
+
 Activation = Literal["before", "after"]
 
 
@@ -102,8 +104,7 @@ class JSCNN(nn.Module):
         for module in self.body.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        begin_at_zero(self.last)
 
     @property
     def receptive_field_px(self) -> int:
