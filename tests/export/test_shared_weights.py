@@ -52,7 +52,7 @@ def test_what_two_graphs_have_is_stored_once(tmp_path: Path) -> None:
     small = random_tensor(2, 127)  # 508 bytes
     graphs = {"a": graph_of(common, own, small), "b": graph_of(small, common, common[::-1].copy())}
     manifest = write_graphs(tmp_path / "bundle", graphs)
-    share_weights(tmp_path / "bundle", manifest)
+    share_weights({tmp_path / "bundle": manifest})
     file = manifest["weights"]
     weights = (tmp_path / "bundle" / file).read_bytes()
     assert manifest["format"] == 2
@@ -73,11 +73,29 @@ def test_what_two_graphs_have_is_stored_once(tmp_path: Path) -> None:
         assert common.tobytes() not in (tmp_path / "bundle" / name).read_bytes()
 
 
+def test_bundles_share_what_they_have_in_common(tmp_path: Path) -> None:
+    common = random_tensor(0)
+    graphs = {name: graph_of(common, random_tensor(ord(name))) for name in "abc"}
+    bundles = {tmp_path / n: write_graphs(tmp_path / n, {n: g}) for n, g in graphs.items()}
+    share_weights(bundles)
+    (file,) = {manifest["weights"] for manifest in bundles.values()}
+    for folder, manifest in bundles.items():
+        name = folder.name
+        assert (folder / file).read_bytes() == common.tobytes()
+        assert (folder / file).is_symlink() == (name != "a")
+        assert (folder / name).stat().st_size < 2 * common.nbytes
+        bundle = Bundle(folder, manifest)
+        assert bundle.read_graph("grey", name) == graphs[name].SerializeToString()
+    # Wherever the folders go.
+    moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
+    assert (moved / "b" / file).read_bytes() == common.tobytes()
+
+
 def test_types_and_shapes_may_differ(tmp_path: Path) -> None:
     common = random_tensor(0)
     graphs = {"a": graph_of(common), "b": graph_of(common.view(np.int8).reshape(4, 200))}
     manifest = write_graphs(tmp_path / "bundle", graphs)
-    share_weights(tmp_path / "bundle", manifest)
+    share_weights({tmp_path / "bundle": manifest})
     assert (tmp_path / "bundle" / manifest["weights"]).stat().st_size == common.nbytes
 
 
@@ -87,14 +105,14 @@ def test_tensors_may_say_that_they_are_inside(tmp_path: Path) -> None:
     before = graph.SerializeToString()
     graph.graph.initializer[0].data_location = TensorProto.DEFAULT
     manifest = write_graphs(tmp_path / "bundle", {"a": graph, "b": graph})
-    share_weights(tmp_path / "bundle", manifest)
+    share_weights({tmp_path / "bundle": manifest})
     assert Bundle(tmp_path / "bundle", manifest).read_graph("grey", "a") == before
 
 
 def test_tensors_are_aligned(tmp_path: Path) -> None:
     tensors = [random_tensor(seed, 129 + seed) for seed in range(4)]
     manifest = write_graphs(tmp_path / "bundle", {n: graph_of(*tensors) for n in ("a", "b")})
-    share_weights(tmp_path / "bundle", manifest)
+    share_weights({tmp_path / "bundle": manifest})
     stored = onnx.load(tmp_path / "bundle" / "a", load_external_data=False)
     offsets = [
         int({entry.key: entry.value for entry in tensor.external_data}["offset"])
@@ -107,7 +125,7 @@ def test_without_anything_in_common_nothing_changes(tmp_path: Path) -> None:
     graphs = {"a": graph_of(random_tensor(0)), "b": graph_of(random_tensor(1))}
     manifest = write_graphs(tmp_path / "bundle", graphs)
     before = json.dumps(manifest)
-    share_weights(tmp_path / "bundle", manifest)
+    share_weights({tmp_path / "bundle": manifest})
     assert json.dumps(manifest) == before
     assert {path.name for path in (tmp_path / "bundle").iterdir()} == set(graphs)
 
@@ -118,7 +136,7 @@ def test_other_weights_are_another_graph(tmp_path: Path) -> None:
     for seed in (0, 1):
         folder = tmp_path / str(seed)
         manifest = write_graphs(folder, dict.fromkeys("ab", graph_of(random_tensor(seed))))
-        share_weights(folder, manifest)
+        share_weights({folder: manifest})
         hashes.add(manifest["files"]["a"]["sha256"])
     assert len(hashes) == 2
 

@@ -124,7 +124,7 @@ def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) 
         _admit(request, folder, manifest, precision, specs, report)
     if "int8" in manifest["precisions"]:
         manifest["default_precision"] = "int8"
-    share_weights(folder, manifest)
+    share_weights({folder: manifest})
     _write_manifest(manifest, folder)
     return open_bundle(folder)
 

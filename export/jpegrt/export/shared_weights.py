@@ -1,7 +1,9 @@
-"""A bundle's weights, each stored once: what its graphs have in common, in one file."""
+"""Weights, each stored once: what the graphs of a bundle, or of several, have in common."""
 
 import hashlib
+import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,20 @@ _LEAST_BYTES = 512
 _ALIGNMENT = 64
 
 
-def share_weights(folder: Path, manifest: dict[str, Any]) -> None:
-    """Moves every tensor that the bundle's files have more than once into a file of its own, as
-    ONNX's external data, and lists what has changed in the manifest. Without such a tensor nothing
+def share_weights(bundles: Mapping[Path, dict[str, Any]]) -> None:
+    """Moves every tensor that the bundles' files have more than once into a file of its own, as
+    ONNX's external data, and lists what has changed in the manifests. Without such a tensor nothing
     changes.
 
+    bundles: folders and their manifests, none with shared weights yet. The first gets the file;
+    the others, which must be its neighbours wherever they go as folders, get symbolic links to it.
     The file's name has its content's hash, so that a graph's own SHA-256 stands for all its weights.
     """
-    graphs = {name: _load(folder / name) for name in _files(manifest)}
+    graphs = {
+        folder / name: _load(folder / name)
+        for folder, manifest in bundles.items()
+        for name in _files(manifest)
+    }
     counts = Counter(tensor.raw_data for graph in graphs.values() for tensor in _large(graph))
     offsets: dict[bytes, int] = {}
     weights = bytearray()
@@ -34,8 +42,14 @@ def share_weights(folder: Path, manifest: dict[str, Any]) -> None:
     if not offsets:
         return
     file = f"weights-{hashlib.sha256(weights).hexdigest()[:16]}.bin"
-    _write(folder, file, bytes(weights), manifest)
-    for name, graph in graphs.items():
+    first = next(iter(bundles)) / file
+    first.write_bytes(weights)
+    for folder, manifest in bundles.items():
+        if folder / file != first:
+            (folder / file).symlink_to(os.path.relpath(first, folder))
+        manifest["files"][file] = _facts(weights)
+        manifest.update(format=2, weights=file)
+    for path, graph in graphs.items():
         shared = onnx.ModelProto()
         shared.CopyFrom(graph)
         for tensor in _large(shared):
@@ -44,8 +58,8 @@ def share_weights(folder: Path, manifest: dict[str, Any]) -> None:
         content = shared.SerializeToString()
         # What was verified, as every engine will get it.
         assert onnx.load_from_string(with_tensors_inside(content, file, bytes(weights))) == graph
-        _write(folder, name, content, manifest)
-    manifest.update(format=2, weights=file)
+        path.write_bytes(content)
+        bundles[path.parent]["files"][path.name] = _facts(content)
 
 
 def _files(manifest: dict[str, Any]) -> list[str]:
@@ -74,9 +88,6 @@ def _refer(tensor: TensorProto, file: str, offset: int) -> None:
         tensor.external_data.add(key=key, value=str(value))
 
 
-def _write(folder: Path, name: str, content: bytes, manifest: dict[str, Any]) -> None:
-    (folder / name).write_bytes(content)
-    manifest["files"][name] = {
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "bytes": len(content),
-    }
+def _facts(content: bytes | bytearray) -> dict[str, Any]:
+    """As manifests list a file."""
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
