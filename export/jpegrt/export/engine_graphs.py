@@ -15,13 +15,11 @@ from jpegrt.runtime.engines.onnx_runtime import OnnxRuntimeEngine
 from jpegrt.runtime.errors import RestoreError
 from jpegrt.runtime.verification import shipped_original, verify
 
-# precision of an engine -> (that of the bundle which is it, that which it can be derived from, how)
-_ORIGINS = {
-    "fp32": ("fp32", "fp32", None),
-    "fp16": ("fp16", "fp32", to_half),
-    "int8": ("int8-symmetric", "int8", to_symmetric),
-}
-PRECISIONS = tuple(_ORIGINS)
+# precision of an engine -> that of the bundle's graphs it is built of
+_BUNDLE_PRECISIONS = {"fp32": "fp32", "fp16": "fp16", "int8": "int8-symmetric"}
+PRECISIONS = tuple(_BUNDLE_PRECISIONS)
+# precision of a bundle -> that which it can be derived from, and how
+_DERIVATIONS = {"fp16": ("fp32", to_half), "int8-symmetric": ("int8", to_symmetric)}
 _QUALITIES = (10, 40)
 # On the one photograph that ships, which is smooth: such lose twice what a set loses in the mean.
 _TOLERANCE_DB = {"fp16": 0.01, "int8-symmetric": 0.15}
@@ -49,45 +47,60 @@ def engine_graphs(
 
     Raises UsageError if the bundle has nothing to make them of, and DerivationError.
     """
-    own, origin, derive = _ORIGINS[precision]
-    listed = own if own in bundle.precisions else bundle.choose_precision(origin)
-    names = [graph.name for graph in bundle.spec.graphs]
+    wanted = _BUNDLE_PRECISIONS[precision]
     folder = scratch / precision
     folder.mkdir()
-    for name in names:
-        content = bundle.read_graph(name, listed)
-        if listed != own and derive is not None:
-            content = derive(onnx.load_from_string(content)).SerializeToString()
-        (folder / f"{name}.onnx").write_bytes(content)
-    if listed != own:
-        report(f"deriving {own} from {listed}")
-        _verify(bundle, own, folder)
+    if wanted in bundle.precisions:
+        listed = wanted
+        for graph in bundle.spec.graphs:
+            (folder / f"{graph.name}.onnx").write_bytes(bundle.read_graph(graph.name, wanted))
+    else:
+        listed = derivable_from(bundle, wanted)
+        report(f"deriving {wanted} from {listed}")
+        _verify(bundle, derived_bundle(bundle, wanted, folder), wanted)
     files = bundle.manifest["precisions"][listed]["files"]
     return [
         EngineGraph(
-            name,
+            graph.name,
             precision,
-            files[name],
-            bundle.manifest["files"][files[name]]["sha256"],
-            folder / f"{name}.onnx",
+            files[graph.name],
+            bundle.manifest["files"][files[graph.name]]["sha256"],
+            folder / f"{graph.name}.onnx",
         )
-        for name in names
+        for graph in bundle.spec.graphs
     ]
 
 
-def _verify(bundle: Bundle, precision: str, folder: Path) -> None:
-    """Compares derived graphs, with float16 rounded, with the bundle's fp32."""
-    files = {graph.name: f"{graph.name}.onnx" for graph in bundle.spec.graphs}
-    hashes = {
-        name: {"sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()}
-        for name in files.values()
-    }
-    manifest = {**bundle.manifest, "precisions": {precision: {"files": files}}, "files": hashes}
+def derivable_from(bundle: Bundle, precision: str) -> str:
+    """The bundle's precision that one it lacks is derived from. Raises UsageError if it lacks both,
+    or the one it lacks cannot be derived."""
+    origin, _ = _DERIVATIONS.get(precision, (precision, None))
+    return bundle.choose_precision(origin)
+
+
+def derived_bundle(bundle: Bundle, precision: str, folder: Path) -> Bundle:
+    """A bundle's graphs in a precision that it lacks, in `folder`, not verified, as a bundle of them
+    alone; without a manifest in the folder. Raises UsageError as `derivable_from` does."""
+    origin = derivable_from(bundle, precision)
+    _, derive = _DERIVATIONS[precision]
+    files, facts = {}, {}
+    for graph in bundle.spec.graphs:
+        model = derive(onnx.load_from_string(bundle.read_graph(graph.name, origin)))
+        content = model.SerializeToString()
+        files[graph.name] = file = f"{graph.name}.onnx"
+        facts[file] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        (folder / file).write_bytes(content)
+    manifest = {**bundle.manifest, "precisions": {precision: {"files": files}}, "files": facts}
     manifest.pop("weights", None)  # these have theirs inside
+    return Bundle(folder, manifest)
+
+
+def _verify(bundle: Bundle, derived: Bundle, precision: str) -> None:
+    """Compares derived graphs, with float16 rounded, with the bundle's fp32."""
     result = verify(
         bundle.spec,
         OnnxRuntimeEngine(bundle, "fp32", threads=1),
-        HalfEmulation(Bundle(folder, manifest), precision, threads=1),
+        HalfEmulation(derived, precision, threads=1),
         [shipped_original()],
         _QUALITIES,
         _TOLERANCE_DB[precision],
