@@ -136,6 +136,7 @@ def test_progress(jpegrt: CommandLine, sets: Path) -> None:
         (["--images", "sets", "--sets", "set14"], "has no images in set14"),
         (["--images", "sets", "--sets", "kodak"], "unknown set kodak"),
         (["--images", "sets", "--quality", "77"], "no table of jscnn has rows"),
+        (["--images", "sets", "--codec", "WebP"], "no table of jscnn has rows"),
         (["--images", "sets", "--colour"], "are not for --paper"),
         (["--images", "sets", "--markdown", "missing/report.md"], "its folder does not exist"),
         (["--images", "sets", "--markdown", "sets/set5/baby.png"], "exists: pass --overwrite"),

@@ -279,6 +279,13 @@ def test_rows_share_what_they_measure(sets: Path) -> None:
         assert row.baseline.psnr_db == pytest.approx(np.mean(columns))
 
 
+def test_rows_of_one_codec(sets: Path) -> None:
+    plan = Plan(load_paper("cisr"), find_sets(sets, 1, ["LIVE1"]), frozenset({10, 20}), "WebP")
+    rows = [row.row for table in Measurement(plan, {}).tables() for row in table.rows]
+    assert {str(row.compression) for row in rows} == {"WebP 10", "WebP 20"}
+    assert len(rows) == 6  # at three scales
+
+
 def test_rows_of_one_image(sets: Path) -> None:
     plan = Plan(load_paper("carsr"), find_sets(sets, only=["set5"]), frozenset({20}))
     images = [t for t in Measurement(plan, {}).tables() if t.table.name == "Table 2"]

@@ -3,11 +3,14 @@
 Activations are asymmetric uint8, weights symmetric int8 per output channel: what the integer
 kernels of CPUs run fastest, in ONNX Runtime and OpenVINO alike. Convolutions, their ReLUs and the
 additions between them are quantised. Float stays what makes the result exact: the input that the
-residual is added to, the residual's size, the fixed filter that upsamples chroma, and hrcnn's decoding.
+residual is added to, the residual's size, the fixed filter that upsamples chroma, hrcnn's decoding,
+first layers that are not split (`stem_split.py`), and a trunk that batch normalisations read: each
+unit would round it again (jscnn lost 0.2 to 1.7 dB).
 """
 
 import tempfile
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from jpegrt.export.ranges import Inputs, activation_ranges
 from jpegrt.export.stem_split import STEM_ZERO_POINT, split_stem_inputs
 
 _QUANTISED = ["Conv", "Relu", "LeakyRelu", "Add"]
+# What moves values without computing: its input may be integers.
+_MOVES = ("Concat", "DepthToSpace", "Reshape", "Slice", "SpaceToDepth", "Split", "Transpose")
 
 
 def quantise(model: onnx.ModelProto, calibration: Iterable[Inputs]) -> onnx.ModelProto:
@@ -34,7 +39,7 @@ def quantise(model: onnx.ModelProto, calibration: Iterable[Inputs]) -> onnx.Mode
         prepared = onnx.load(prepared_file)
         stem_inputs = split_stem_inputs(prepared)
         onnx.save(prepared, prepared_file)
-        nodes = quantisable_nodes(prepared)
+        nodes = quantisable_nodes(prepared, stem_inputs)
         ranges = activation_ranges(prepared_file, _activations(prepared, nodes), calibration)
     quantizer = QDQQuantizer(
         onnx.shape_inference.infer_shapes(prepared),
@@ -56,7 +61,7 @@ def quantise(model: onnx.ModelProto, calibration: Iterable[Inputs]) -> onnx.Mode
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     result: onnx.ModelProto = quantizer.model.model
-    _keep_residuals_in_float(result, _heads(prepared, nodes))
+    _keep_in_float(result, _read_in_float(prepared, set(nodes)))
     onnx.checker.check_model(result)
     return result
 
@@ -69,19 +74,33 @@ def _stem_range(scale: float) -> dict[str, Any]:
     }
 
 
-def quantisable_nodes(model: onnx.ModelProto) -> list[str]:
-    """Trained convolutions, and the ReLUs and additions that only they and each other feed."""
+def quantisable_nodes(model: onnx.ModelProto, stem_inputs: Collection[str] = ()) -> list[str]:
+    """Trained convolutions, and the ReLUs and additions that only they and each other feed.
+
+    First layers see images, of which eight bits are not enough, and have few products: they stay
+    in float, but for those on `stem_inputs`, images that are split.
+    """
     producer = {output: node for node in model.graph.node for output in node.output}
+    normalised = {
+        node.input[0] for node in model.graph.node if node.op_type == "BatchNormalization"
+    }
+    features = set(stem_inputs)  # what some layer has seen
     chosen: list[str] = []
     for node in model.graph.node:  # in topological order
-        if node.op_type == "Conv":
-            integer = not any(part in node.input[1] for part in EXACT_WEIGHTS)
-        elif node.op_type in _QUANTISED:
+        trained = node.op_type == "Conv" and not any(
+            part in node.input[1] for part in EXACT_WEIGHTS
+        )
+        if trained:
+            integer = node.input[0] in features
+        elif node.op_type in _QUANTISED and node.op_type != "Conv":
             integer = all(name in producer and producer[name].name in chosen for name in node.input)
+            integer = integer and node.output[0] not in normalised
         else:
             integer = False
         if integer:
             chosen.append(node.name)
+        if trained or not features.isdisjoint(node.input):
+            features.update(node.output)
     return chosen
 
 
@@ -93,37 +112,37 @@ def _activations(model: onnx.ModelProto, nodes: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _heads(model: onnx.ModelProto, quantised: Iterable[str]) -> set[str]:
-    """Convolutions, by name, that make a residual: those named so, and those added in float."""
-    names = set(quantised)
-    added = {
-        name
-        for node in model.graph.node
-        if node.op_type == "Add" and node.name not in names
-        for name in node.input
-    }
+def _read_in_float(model: onnx.ModelProto, quantised: Collection[str]) -> set[str]:
+    """Quantised convolutions, by name, whose outputs nothing but arithmetic in float reads."""
+    readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+    for node in model.graph.node:
+        for name in node.input:
+            readers[name].append(node)
     return {
         node.name
         for node in model.graph.node
         if node.op_type == "Conv"
-        and node.name in names
-        and ("head" in node.input[1] or node.output[0] in added)
+        and node.name in quantised
+        and not any(
+            reader.name in quantised or reader.op_type in _MOVES
+            for reader in readers[node.output[0]]
+        )
     }
 
 
-def _keep_residuals_in_float(model: onnx.ModelProto, heads: set[str]) -> None:
-    """Takes the rounding off the outputs of the heads, in place.
+def _keep_in_float(model: onnx.ModelProto, convolutions: set[str]) -> None:
+    """Takes the rounding off the outputs of these, in place.
 
-    A head's output is the residual itself: rounding it is noise in the result, and clipping it
-    leaves the worst artefacts. Its inputs and weights stay integers.
+    It would only lose: a head's output is the residual itself, rounding it is noise in the result,
+    and clipping it leaves the worst artefacts. Inputs and weights stay integers.
     """
     reader = {name: node for node in model.graph.node for name in node.input}
-    for head in [node for node in model.graph.node if node.name in heads]:
-        rounding = reader[head.output[0]]
+    for convolution in [node for node in model.graph.node if node.name in convolutions]:
+        rounding = reader[convolution.output[0]]
         restoring = reader[rounding.output[0]]
         for node in model.graph.node:
             for position, name in enumerate(node.input):
                 if name == restoring.output[0]:
-                    node.input[position] = head.output[0]
+                    node.input[position] = convolution.output[0]
         model.graph.node.remove(rounding)
         model.graph.node.remove(restoring)

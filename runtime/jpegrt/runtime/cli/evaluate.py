@@ -20,7 +20,7 @@ from jpegrt.runtime.evaluation import (
     find_originals,
 )
 from jpegrt.runtime.output import check_writable, write_json
-from jpegrt.runtime.papers import PAPERS
+from jpegrt.runtime.papers import CODECS, PAPERS
 from jpegrt.runtime.session import Session
 
 _HEADER = (
@@ -75,6 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     paper.add_argument(
         "--sets", nargs="+", metavar="SET", help="only rows of these (default: all that are there)"
     )
+    paper.add_argument("--codec", choices=CODECS, help="only rows of its files (default: all rows)")
     paper.add_argument("--markdown", type=Path, metavar="FILE", help="also write what is printed")
     paper.add_argument(
         "--progress", action="store_true", help="show it also where stderr is no terminal"
@@ -95,8 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
         from jpegrt.runtime.cli.evaluate_paper import run_paper
 
         return run_paper(arguments)
-    if arguments.sets or arguments.markdown or arguments.progress:
-        raise UsageError("--sets, --markdown and --progress need --paper")
+    if arguments.sets or arguments.codec or arguments.markdown or arguments.progress:
+        raise UsageError("--sets, --codec, --markdown and --progress need --paper")
     if arguments.subsampling and not arguments.colour:
         raise UsageError("--subsampling needs --colour: grey JPEGs have no chroma")
     files = find_originals(arguments.images, arguments.limit)

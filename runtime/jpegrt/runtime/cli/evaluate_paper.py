@@ -18,10 +18,11 @@ def run_paper(arguments: argparse.Namespace) -> int:
     """Prints each table as soon as it is measured."""
     paper = load_paper(arguments.paper)
     sets = find_sets(arguments.images, arguments.limit, arguments.sets)
-    plan = Plan(paper, sets, frozenset(arguments.quality) if arguments.quality else None)
+    qualities = frozenset(arguments.quality) if arguments.quality else None
+    plan = Plan(paper, sets, qualities, arguments.codec)
     scales = {row.scale for table, _ in plan.tables() for row in plan.rows(table)}
     if not scales:
-        raise UsageError(f"no table of {paper.name} has rows of these sets and qualities")
+        raise UsageError(f"no table of {paper.name} has rows of these sets, qualities and codec")
     models, missing = _models(paper, scales, arguments)
     progress = Progress(plan.count(), asked_for=arguments.progress)
 

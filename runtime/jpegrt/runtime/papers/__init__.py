@@ -4,4 +4,5 @@
 `published.load_paper` reads a file.
 """
 
+CODECS = ("JPEG", "WebP")
 PAPERS = ("jscnn", "carsr", "cjpgsr", "cisr", "hrcnn")

@@ -71,12 +71,13 @@ class Task:
 class Plan:
     """What to measure.
 
-    sets: the images of those sets that are there. qualities: rows of these alone; None: all.
+    sets: the images of those sets that are there. qualities, codec: rows of these alone; None: all.
     """
 
     paper: Paper
     sets: Mapping[str, Sequence[Path]]
     qualities: frozenset[int] | None = None
+    codec: str | None = None
 
     def tables(self) -> Iterator[tuple[Table, Protocol]]:
         """Those that have rows to measure."""
@@ -86,13 +87,12 @@ class Plan:
                     yield table, protocol
 
     def rows(self, table: Table) -> list[Row]:
-        if self.qualities is None:
-            return list(table.rows)
-        return [
-            row
-            for row in table.rows
-            if all(compression.quality in self.qualities for compression in row.compressions)
-        ]
+        return [row for row in table.rows if all(map(self._is_asked_for, row.compressions))]
+
+    def _is_asked_for(self, compression: Compression) -> bool:
+        return (self.qualities is None or compression.quality in self.qualities) and (
+            self.codec in (None, compression.codec)
+        )
 
     def images(self, row: Row) -> list[Path]:
         return [path for path in self.sets.get(row.set, ()) if row.image in (None, path.stem)]

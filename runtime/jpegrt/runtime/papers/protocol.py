@@ -14,7 +14,6 @@ from jpegrt.runtime.errors import RestoreError
 from jpegrt.runtime.evaluation import Scores, encode
 from jpegrt.runtime.resize import enlarge, reduce, rounded
 
-CODECS = ("JPEG", "WebP")
 SUBSAMPLING = "420"  # of JPEGs in colour: no paper says, and it is Pillow's
 
 Pixels = NDArray[np.uint8]  # (H, W) or (H, W, 3) RGB

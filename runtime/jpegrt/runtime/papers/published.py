@@ -11,8 +11,8 @@ from importlib import resources
 from typing import Any
 
 from jpegrt.runtime.errors import UsageError
-from jpegrt.runtime.papers import PAPERS
-from jpegrt.runtime.papers.protocol import CODECS, Compression, Protocol
+from jpegrt.runtime.papers import CODECS, PAPERS
+from jpegrt.runtime.papers.protocol import Compression, Protocol
 
 METRICS = {"psnr_db": "PSNR", "ssim": "SSIM", "psnr_b_db": "PSNR-B"}
 
