@@ -128,7 +128,7 @@ def test_multiply_adds_by_hand(network: CellNet) -> None:
 
 
 def test_int8_becomes_the_default(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle_writer, "quantise", lambda model, calibration: model)
+    monkeypatch.setattr(bundle_writer, "quantise_within_bounds", lambda model, *_: model)
     bundle = write(("fp32", "int8"))
     assert bundle.precisions == ("fp32", "int8")
     assert bundle.default_precision == "int8"
@@ -138,7 +138,7 @@ def test_int8_becomes_the_default(write: Write, monkeypatch: pytest.MonkeyPatch)
 def test_a_precision_that_costs_too_much_is_left_out(
     write: Write, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundle_writer, "quantise", lambda model, calibration: spoiled(model))
+    monkeypatch.setattr(bundle_writer, "quantise_within_bounds", lambda model, *_: spoiled(model))
     monkeypatch.setattr("jpegrt.export.verify.LARGEST_PLANE_SHIFT", 1e-6)
     bundle = write(("fp32", "int8"))
     assert (bundle.precisions, bundle.default_precision) == (("fp32",), "fp32")
@@ -188,7 +188,7 @@ def test_one_bad_engine_rejects_a_precision(
         engine = create_engine(name, bundle, precision, threads)
         return Brighter(engine) if (name, precision) == (bad, "int8") else engine
 
-    monkeypatch.setattr(bundle_writer, "quantise", lambda model, calibration: model)
+    monkeypatch.setattr(bundle_writer, "quantise_within_bounds", lambda model, *_: model)
     monkeypatch.setattr(bundle_writer, "create_engine", create)
     bundle = write(("fp32", "int8"))
     assert bundle.precisions == ("fp32",)

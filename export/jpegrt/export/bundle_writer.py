@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ import onnx
 from jpegrt.export.half_emulation import HalfEmulation
 from jpegrt.export.half_precision import to_half
 from jpegrt.export.half_storage import round_weights, store_in_half
-from jpegrt.export.model import Model
-from jpegrt.export.quantise import quantise
+from jpegrt.export.model import Example, Model
+from jpegrt.export.sensitivity import quantise_within_bounds
 from jpegrt.export.shared_weights import share_weights
 from jpegrt.export.symmetric import to_symmetric
 from jpegrt.export.verify import Verification, verify
@@ -112,10 +112,7 @@ def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) 
             report(f"writing {spec.name} in {precision}")
             model = models[spec.name]
             if precision in ("int8", "int8-symmetric"):
-                data = request.model.examples(
-                    request.calibration_files, spec, CALIBRATION_QUALITIES
-                )
-                model = quantise(model, (example.inputs for example in data))
+                model = _quantise(request, model, spec, report)
             if precision == "int8-symmetric":
                 model = to_symmetric(model)
             if precision == "fp16":
@@ -127,6 +124,26 @@ def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) 
     share_weights({folder: manifest})
     _write_manifest(manifest, folder)
     return open_bundle(folder)
+
+
+def _quantise(
+    request: BundleRequest, model: onnx.ModelProto, spec: GraphSpec, report: Callable[[str], None]
+) -> onnx.ModelProto:
+    module = request.model.module(spec).eval()
+
+    def verify_on(engine: Engine) -> Verification:
+        data = _verification_examples(request, spec)
+        return verify(engine, spec.name, module, request.model.output_names(spec), data)
+
+    data = request.model.examples(request.calibration_files, spec, CALIBRATION_QUALITIES)
+    calibration = (example.inputs for example in data)
+    return quantise_within_bounds(model, calibration, verify_on, report)
+
+
+def _verification_examples(request: BundleRequest, spec: GraphSpec) -> Iterator[Example]:
+    files = request.verification_files
+    files = files[:: max(1, len(files) // VERIFICATION_IMAGES)]
+    return request.model.examples_of_each_quality(files, spec, VERIFICATION_QUALITIES)
 
 
 def _admit(
@@ -141,8 +158,6 @@ def _admit(
     names = {spec.name: f"{spec.name}.{precision}.onnx" for spec in specs}
     listed = {name: _describe(folder / name) for name in names.values()}
     candidate = {**manifest, "precisions": {precision: {"files": names}}, "files": listed}
-    files = request.verification_files
-    files = files[:: max(1, len(files) // VERIFICATION_IMAGES)]
     results: dict[str, dict[str, Verification]] = {}  # engine -> graph -> figures
     engine_names = _installed_engines()
     if precision in ("fp16", "int8-symmetric"):
@@ -152,8 +167,8 @@ def _admit(
         results[engine_name] = {}
         for spec in specs:
             module = request.model.module(spec).eval()
-            data = request.model.examples_of_each_quality(files, spec, VERIFICATION_QUALITIES)
             outputs = request.model.output_names(spec)
+            data = _verification_examples(request, spec)
             result = verify(engine, spec.name, module, outputs, data)
             results[engine_name][spec.name] = result
             report(f"{spec.name} in {precision} on {engine_name}: {result}")

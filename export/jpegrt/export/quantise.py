@@ -32,38 +32,53 @@ _MOVES = ("Concat", "DepthToSpace", "Reshape", "Slice", "SpaceToDepth", "Split",
 
 def quantise(model: onnx.ModelProto, calibration: Iterable[Inputs]) -> onnx.ModelProto:
     """The graph in int8, its activation ranges those seen on `calibration`."""
-    with tempfile.TemporaryDirectory() as folder:
-        float_file, prepared_file = (Path(folder) / name for name in ("float.onnx", "split.onnx"))
-        onnx.save(model, float_file)
-        quant_pre_process(float_file, prepared_file, skip_symbolic_shape=True)
-        prepared = onnx.load(prepared_file)
-        stem_inputs = split_stem_inputs(prepared)
-        onnx.save(prepared, prepared_file)
-        nodes = quantisable_nodes(prepared, stem_inputs)
-        ranges = activation_ranges(prepared_file, _activations(prepared, nodes), calibration)
-    quantizer = QDQQuantizer(
-        onnx.shape_inference.infer_shapes(prepared),
-        per_channel=True,
-        reduce_range=False,
-        weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QUInt8,
-        tensors_range=TensorsData(CalibrationMethod.MinMax, ranges),
-        nodes_to_quantize=nodes,
-        nodes_to_exclude=[],
-        op_types_to_quantize=_QUANTISED,
-        extra_options={
-            "WeightSymmetric": True,
-            "TensorQuantOverrides": {
-                name: [_stem_range(scale)] for name, scale in stem_inputs.items()
+    return Quantisation(model, calibration).graph()
+
+
+class Quantisation:
+    """A graph that is calibrated, to be had in int8, whole or with some layers left in float."""
+
+    def __init__(self, model: onnx.ModelProto, calibration: Iterable[Inputs]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            before, after = (Path(folder) / name for name in ("float.onnx", "split.onnx"))
+            onnx.save(model, before)
+            quant_pre_process(before, after, skip_symbolic_shape=True)
+            self._prepared = onnx.load(after)
+            self._stem_inputs = split_stem_inputs(self._prepared)
+            onnx.save(self._prepared, after)
+            nodes = quantisable_nodes(self._prepared, self._stem_inputs)
+            self._ranges = activation_ranges(
+                after, _activations(self._prepared, nodes), calibration
+            )
+        convolutions = {node.name for node in self._prepared.graph.node if node.op_type == "Conv"}
+        self.layers = [name for name in nodes if name in convolutions]
+
+    def graph(self, in_float: Collection[str] = ()) -> onnx.ModelProto:
+        """In int8, but for the convolutions `in_float`, of `layers`, and what only they feed."""
+        nodes = quantisable_nodes(self._prepared, self._stem_inputs, in_float)
+        quantizer = QDQQuantizer(
+            onnx.shape_inference.infer_shapes(self._prepared),
+            per_channel=True,
+            reduce_range=False,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QUInt8,
+            tensors_range=TensorsData(CalibrationMethod.MinMax, self._ranges),
+            nodes_to_quantize=nodes,
+            nodes_to_exclude=[],
+            op_types_to_quantize=_QUANTISED,
+            extra_options={
+                "WeightSymmetric": True,
+                "TensorQuantOverrides": {
+                    name: [_stem_range(scale)] for name, scale in self._stem_inputs.items()
+                },
             },
-        },
-    )
-    quantizer.quantize_model()
-    quantizer.model.topological_sort()
-    result: onnx.ModelProto = quantizer.model.model
-    _keep_in_float(result, _read_in_float(prepared, set(nodes)))
-    onnx.checker.check_model(result)
-    return result
+        )
+        quantizer.quantize_model()
+        quantizer.model.topological_sort()
+        result: onnx.ModelProto = quantizer.model.model
+        _keep_in_float(result, _read_in_float(self._prepared, set(nodes)))
+        onnx.checker.check_model(result)
+        return result
 
 
 def _stem_range(scale: float) -> dict[str, Any]:
@@ -74,8 +89,11 @@ def _stem_range(scale: float) -> dict[str, Any]:
     }
 
 
-def quantisable_nodes(model: onnx.ModelProto, stem_inputs: Collection[str] = ()) -> list[str]:
-    """Trained convolutions, and the ReLUs and additions that only they and each other feed.
+def quantisable_nodes(
+    model: onnx.ModelProto, stem_inputs: Collection[str], in_float: Collection[str] = ()
+) -> list[str]:
+    """Trained convolutions, but for those `in_float`, and the ReLUs and additions that only they
+    and each other feed.
 
     First layers see images, of which eight bits are not enough, and have few products: they stay
     in float, but for those on `stem_inputs`, images that are split.
@@ -91,7 +109,7 @@ def quantisable_nodes(model: onnx.ModelProto, stem_inputs: Collection[str] = ())
             part in node.input[1] for part in EXACT_WEIGHTS
         )
         if trained:
-            integer = node.input[0] in features
+            integer = node.input[0] in features and node.name not in in_float
         elif node.op_type in _QUANTISED and node.op_type != "Conv":
             integer = all(name in producer and producer[name].name in chosen for name in node.input)
             integer = integer and node.output[0] not in normalised
@@ -140,9 +158,6 @@ def _keep_in_float(model: onnx.ModelProto, convolutions: set[str]) -> None:
     for convolution in [node for node in model.graph.node if node.name in convolutions]:
         rounding = reader[convolution.output[0]]
         restoring = reader[rounding.output[0]]
-        for node in model.graph.node:
-            for position, name in enumerate(node.input):
-                if name == restoring.output[0]:
-                    node.input[position] = convolution.output[0]
+        convolution.output[0] = restoring.output[0]
         model.graph.node.remove(rounding)
         model.graph.node.remove(restoring)

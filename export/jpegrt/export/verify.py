@@ -35,15 +35,19 @@ class Verification:
     mean_shift: float
     finite: bool
 
-    def acceptable(self, precision: str) -> bool:
+    @property
+    def loss_db(self) -> float:
+        """The largest of luma, and of the whole image, at any quality; 0 if nothing is measured."""
         bounded = (self.psnr_loss_db.get(part, {}) for part in ("luma", "whole"))
-        losses = [loss for qualities in bounded for loss in qualities.values()]
+        return max((loss for losses in bounded for loss in losses.values()), default=0.0)
+
+    def acceptable(self, precision: str) -> bool:
         largest = {"fp32": LARGEST_FP32_PSNR_LOSS_DB, "fp16": LARGEST_FP16_PSNR_LOSS_DB}.get(
             precision, LARGEST_PSNR_LOSS_DB
         )
         return (
             self.finite
-            and all(loss <= largest for loss in losses)
+            and self.loss_db <= largest
             and abs(self.mean_shift) <= LARGEST_PLANE_SHIFT
             and (precision != "fp32" or self.largest_error <= LARGEST_FP32_ERROR)
         )
