@@ -1,6 +1,8 @@
 """Images other than JPEGs, for models that take pixels: read by Pillow, whole or not at all."""
 
 import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +22,37 @@ def is_pixel_file(content: bytes) -> bool:
 def read_pixels(content: bytes, max_pixels: int) -> NDArray[np.uint8]:
     """The pixels of a PNG, WebP or PNM: uint8 (H, W) if grey, else (H, W, 3) RGB.
 
-    What would be lost is refused: transparency, more than 8 bits a sample, frames after the first.
-    EXIF's orientation and colour profiles are not applied. Raises RestoreError.
+    EXIF's orientation and colour profiles are not applied. Raises RestoreError as `pixels_of` does.
+    """
+    with opened(content, _FORMATS, "JPEG, PNG, WebP or PNM") as image:
+        return pixels_of(image, max_pixels)
+
+
+@contextmanager
+def opened(content: bytes, formats: Sequence[str], names: str) -> Iterator[Image.Image]:
+    """The image in a file of these formats, as Pillow names them and as people do.
+
+    What Pillow says of it, then or inside of the block, is raised as a RestoreError.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-            _refuse(image, max_pixels)
-            if image.mode in ("1", "L", "LA"):
-                return _without_alpha(image.convert("LA"))
-            return _without_alpha(image.convert("RGBA"))
+        with Image.open(io.BytesIO(content), formats=formats) as image:
+            yield image
     except UnidentifiedImageError as error:  # whose own text has an address in it
-        raise RestoreError("is no JPEG, PNG, WebP or PNM") from error
+        raise RestoreError(f"is no {names}") from error
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise RestoreError(f"cannot be read: {one_line(error)}") from error
+
+
+def pixels_of(image: Image.Image, max_pixels: int) -> NDArray[np.uint8]:
+    """uint8 (H, W) if grey, else (H, W, 3) RGB.
+
+    What would be lost is refused: transparency, more than 8 bits a sample, frames after the first.
+    Raises RestoreError.
+    """
+    _refuse(image, max_pixels)
+    if image.mode in ("1", "L", "LA"):
+        return _without_alpha(image.convert("LA"))
+    return _without_alpha(image.convert("RGBA"))
 
 
 def _refuse(image: Image.Image, max_pixels: int) -> None:

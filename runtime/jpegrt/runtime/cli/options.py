@@ -54,11 +54,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
     return group
 
 
-def add_limit_option(parser: argparse.ArgumentParser) -> None:
+def add_limit_option(
+    parser: argparse.ArgumentParser, default: int = DEFAULT_MAX_PIXELS
+) -> None:
     parser.add_argument(
         "--max-pixels",
         type=positive,
-        default=DEFAULT_MAX_PIXELS,
+        default=default,
         metavar="N",
-        help=f"refuse larger images (default: {DEFAULT_MAX_PIXELS})",
+        help=f"refuse larger images (default: {default})",
     )
