@@ -23,11 +23,13 @@ def find_browser() -> str | None:
 
 
 class Browser:
-    """One tab. `requests` are the addresses it asked for, `complaints` what pages reported."""
+    """One tab. `opened` are the pages it was sent to, `requests` the addresses it asked for,
+    `complaints` what pages reported."""
 
     def __init__(self, commands: int, answers: int) -> None:
         self._commands, self._answers, self._rest = commands, answers, b""
         self._sent, self._session = 0, ""
+        self.opened: list[str] = []
         self.requests: list[str] = []
         self.complaints: list[str] = []
         target = self._send("Target.createTarget", url="about:blank")["targetId"]
@@ -38,6 +40,7 @@ class Browser:
 
     def open(self, page: Path, width: int = 1280, height: int = 800, density: float = 1) -> None:
         self.resize(width, height, density)
+        self.opened.append(page.as_uri())
         self._loaded = False
         self._send("Page.navigate", url=page.as_uri())
         while not self._loaded:
@@ -142,7 +145,7 @@ def started(browser: str, profile: Path) -> Iterator[Browser]:
     (reads, commands), (answers, writes) = os.pipe(), os.pipe()
     arguments = [browser, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"]
     process = subprocess.Popen(
-        ["sh", "-c", f'exec "$@" 3<&{reads} 4>&{writes}', "sh", *arguments],
+        ["bash", "-c", f'exec "$@" 3<&{reads} 4>&{writes}', "bash", *arguments],
         pass_fds=(reads, writes),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ from jpegrt.runtime.cli import models
 from jpegrt.runtime.journal import JOURNAL_NAME
 
 COMMANDS = (
-    *("restore", "models", "info", "evaluate", "verify"),
+    *("restore", "models", "info", "compare", "evaluate", "verify"),
     *("train", "export", "build", "inspect"),
 )
 PHOTO = EXAMPLE / "example.jpg"

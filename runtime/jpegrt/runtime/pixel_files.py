@@ -1,7 +1,7 @@
 """Images other than JPEGs, for models that take pixels: read by Pillow, whole or not at all."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -29,7 +29,7 @@ def read_pixels(content: bytes, max_pixels: int) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def opened(content: bytes, formats: Sequence[str], names: str) -> Iterator[Image.Image]:
+def opened(content: bytes, formats: tuple[str, ...], names: str) -> Iterator[Image.Image]:
     """The image in a file of these formats, as Pillow names them and as people do.
 
     What Pillow says of it, then or inside of the block, is raised as a RestoreError.

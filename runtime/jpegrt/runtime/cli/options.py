@@ -54,9 +54,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
     return group
 
 
-def add_limit_option(
-    parser: argparse.ArgumentParser, default: int = DEFAULT_MAX_PIXELS
-) -> None:
+def add_limit_option(parser: argparse.ArgumentParser, default: int = DEFAULT_MAX_PIXELS) -> None:
     parser.add_argument(
         "--max-pixels",
         type=positive,

@@ -1,13 +1,12 @@
 """A comparison: the pictures, what was measured of them, and the page that shows both."""
 
+import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from jpegrt.runtime.comparison.measures import Measures, measure
 from jpegrt.runtime.comparison.page import frame_of_page, page_of
@@ -21,6 +20,9 @@ from jpegrt.runtime.comparison.pictures import (
 from jpegrt.runtime.errors import RestoreError
 from jpegrt.runtime.output import check_writable, written_whole
 
+_NOTEBOOK_PIXELS = 1 << 20
+_GRID_PX = 16  # the largest blocks that JPEGs are made of, chroma's included
+
 _LETTERS = ("A", "B", "Original")
 
 
@@ -29,10 +31,12 @@ class Comparison:
     """Of two pictures, and of both with the original if that is there too.
 
     pictures: A (before), B (after) and perhaps the original, of one shape. In a notebook it shows
-    itself.
+    itself: the middle of it, if it is large, since notebooks keep what they show.
+    remarks: sentences for whoever reads the figures, before those that `notes` finds.
     """
 
     pictures: tuple[Picture, ...]
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def measures(self) -> dict[str, Measures]:
@@ -49,7 +53,7 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """Sentences on what a reader of the numbers has to know."""
         before, *others = self.pictures
-        notes = []
+        notes = list(self.remarks)
         if before.enlarged > 1:
             notes.append(
                 f"A was enlarged {before.enlarged} times, bicubic, from {before.size} pixels."
@@ -77,7 +81,7 @@ class Comparison:
         height, width = self.pictures[0].pixels.shape[:2]
         measures = {pair: asdict(measured) for pair, measured in self.measures.items()}
         for measured in measures.values():
-            measured.update({key: None for key in measured if measured[key] == np.inf})
+            measured.update({key: None for key in measured if measured[key] == math.inf})
         return {
             "width": width,
             "height": height,
@@ -88,7 +92,23 @@ class Comparison:
         }
 
     def _repr_html_(self) -> str:
-        return frame_of_page(self.html())
+        return frame_of_page(self._middle(_NOTEBOOK_PIXELS).html())
+
+    def _middle(self, max_pixels: int) -> "Comparison":
+        """Itself, or as much from its middle, on the same grid of blocks."""
+        height, width = self.pictures[0].pixels.shape[:2]
+        share = math.sqrt(max_pixels / (height * width))
+        if share >= 1:
+            return self
+        top, left = (int(side * (1 - share) / 2) // _GRID_PX * _GRID_PX for side in (height, width))
+        rows, columns = slice(top, height - top), slice(left, width - left)
+        pictures = [replace(p, pixels=p.pixels[rows, columns]) for p in self.pictures]
+        shown_height, shown_width = pictures[0].pixels.shape[:2]
+        remark = (
+            f"This is the middle, {shown_width} x {shown_height} of {width} x {height} pixels, and "
+            "the figures are of it: `compare(...).save(...)` writes a page of everything."
+        )
+        return Comparison(tuple(pictures), (*self.remarks, remark))
 
 
 def compare(

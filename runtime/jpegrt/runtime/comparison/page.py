@@ -50,7 +50,7 @@ def page_of(
         differences="".join(_difference_of(pair, d) for pair, d in differences.items()),
         choosers=_choosers(len(pictures)),
         gains="".join(
-            f"<option value={n}{' selected' * (n == gain)}>× {n}</option>" for n in _GAINS
+            f"<option value={n}{' selected' * (n == gain)}>&times; {n}</option>" for n in _GAINS
         ),
         slope=gain,
         red=_channel(0),
@@ -79,7 +79,7 @@ def _asset(name: str) -> str:
 
 def _file_of(letter: str, picture: Picture) -> str:
     name = html.escape(picture.name)
-    about = f"{picture.size.replace('x', '×')} pixels"
+    about = f"{picture.size.replace('x', '&times;')} pixels"
     if picture.size_bytes is not None:
         about += f", {picture.size_bytes:,} bytes"
     return f'<li><b>{letter}</b> <span class="name">{name}</span> <small>{about}</small></li>'
@@ -122,25 +122,30 @@ def _choosers(count: int) -> str:
     if count == 2:
         return ""
     names = ("A", "B", "Original")
-    return '<div class="group">' + "".join(
-        f"<label>{side} <select id={side.lower()}>"
+    return (
+        '<div class="group">'
         + "".join(
-            f"<option value={i}{' selected' * (i == chosen)}>{name}</option>"
-            for i, name in enumerate(names)
+            f"<label>{side} <select id={side.lower()}>"
+            + "".join(
+                f"<option value={i}{' selected' * (i == chosen)}>{name}</option>"
+                for i, name in enumerate(names)
+            )
+            + "</select></label>"
+            for side, chosen in (("Left", 0), ("Right", 1))
         )
-        + "</select></label>"
-        for side, chosen in (("Left", 0), ("Right", 1))
-    ) + "</div>"
+        + "</div>"
+    )
 
 
 def _row_of(pair: str, measured: Measures) -> str:
-    psnr = "∞" if math.isinf(measured.psnr_db) else f"{measured.psnr_db:.2f}"
-    ssim = "–" if measured.ssim is None else f"{measured.ssim:.4f}"
-    if measured.psnr_b_db is None:
-        psnr_b = "–"
-    else:
-        psnr_b = "∞" if math.isinf(measured.psnr_b_db) else f"{measured.psnr_b_db:.2f}"
-    return f"<tr><th scope=row>{pair}<td>{psnr}<td>{ssim}<td>{psnr_b}\n"
+    cells = ((measured.psnr_db, 2), (measured.ssim, 4), (measured.psnr_b_db, 2))
+    return f"<tr><th scope=row>{pair}" + "".join(f"<td>{_figure(*cell)}" for cell in cells) + "\n"
+
+
+def _figure(value: float | None, digits: int) -> str:
+    if value is None:
+        return "&ndash;"
+    return "&infin;" if math.isinf(value) else f"{value:.{digits}f}"
 
 
 def _gains_of(measures: Mapping[str, Measures]) -> list[str]:

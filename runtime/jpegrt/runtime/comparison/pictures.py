@@ -1,14 +1,14 @@
 """The pictures of a comparison: read from any format that `restore` writes, and made alike."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from jpegrt.runtime.errors import RestoreError, UsageError
+from jpegrt.runtime.errors import RestoreError, UsageError, one_line
 from jpegrt.runtime.metadata import read_metadata
 from jpegrt.runtime.orientation import upright
 from jpegrt.runtime.pixel_files import opened, pixels_of
@@ -32,8 +32,8 @@ class Picture:
     """
 
     name: str
-    pixels: NDArray[np.uint8]
-    icc: bytes = b""
+    pixels: NDArray[np.uint8] = field(repr=False)
+    icc: bytes = field(default=b"", repr=False)
     size_bytes: int | None = None
     enlarged: int = 1
 
@@ -44,11 +44,15 @@ class Picture:
         return f"{width} x {height}"
 
 
-def open_picture(source: Source, name: str, max_pixels: int) -> Picture:
+def open_picture(
+    source: Source, name: str, max_pixels: int, *, allow_damaged: bool = False
+) -> Picture:
     """source: a file's name or its bytes, an array, or an image of Pillow's.
+    allow_damaged: take what is there of damaged JPEGs.
 
     JPEGs are decoded plainly, with libjpeg's pixels. Raises RestoreError.
     """
+    name = one_line(name)
     if isinstance(source, np.ndarray):
         return Picture(name, _pixels_of_array(source, max_pixels))
     if isinstance(source, Image.Image):
@@ -57,7 +61,8 @@ def open_picture(source: Source, name: str, max_pixels: int) -> Picture:
     content = source if isinstance(source, bytes) else read_file(Path(source))
     if content.startswith(b"\xff\xd8"):
         metadata = read_metadata(content)
-        pixels = Session("none", max_pixels=max_pixels).restore(content)
+        decoder = Session("none", allow_damaged=allow_damaged, max_pixels=max_pixels)
+        pixels = decoder.restore(content)
         turned = upright(pixels, metadata.orientation).astype(np.uint8, copy=False)
         return Picture(name, turned, metadata.icc, len(content))
     with opened(content, _FORMATS, "JPEG, PNG, WebP, TIFF, AVIF, BMP or PNM") as image:
