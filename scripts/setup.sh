@@ -56,10 +56,20 @@ missing_packages() {
     local tool
     for tool in cmake make git pkg-config; do command -v "$tool" >/dev/null || echo "$tool"; done
     command -v exiftool >/dev/null || echo libimage-exiftool-perl # an independent reader
+    missing_browser
     command -v valgrind >/dev/null || printf '%s\n' valgrind libc6-dbg # it names ld.so's functions
     missing_for_headers
     missing_for_fuzzing
   fi
+}
+
+# Tests look at a page in it. Ubuntu has it as a snap only, and there they are skipped.
+missing_browser() {
+  local name
+  for name in chromium-headless-shell chromium chromium-browser google-chrome; do
+    if command -v "$name" >/dev/null; then return 0; fi
+  done
+  if (. /etc/os-release && [[ $ID == debian ]]) 2>/dev/null; then echo chromium-headless-shell; fi
 }
 
 # scripts/fetch_onnxruntime_headers.sh verifies what it downloads with Debian's keys.
