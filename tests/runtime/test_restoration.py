@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from jpegrt.runtime.metadata import read_metadata
 PIXELS = synthetic(40, 64)
 JPEG = encode(PIXELS)
 # ONNX Runtime, because it is the quicker one to start.
-FAST = {"engine": "onnxruntime", "threads": 1}
+FAST: dict[str, Any] = {"engine": "onnxruntime", "threads": 1}
 
 
 def test_an_image_as_session_and_command_line_restore_it(
@@ -196,7 +197,7 @@ def test_other_threads_run_meanwhile(model: str) -> None:
     with io.BytesIO() as file:
         Image.effect_noise((side, side), 40).save(file, "JPEG", quality=90)
         jpeg = file.getvalue()
-    session = Session(model, threads=1, **({} if model == "none" else {"engine": "onnxruntime"}))
+    session = Session(model, **FAST)
     session.restore(jpeg)
     started, ended = threading.Event(), threading.Event()
     took_s: list[float] = []
@@ -228,7 +229,7 @@ def test_other_threads_run_meanwhile(model: str) -> None:
 
 def test_an_event_loop_goes_on() -> None:
     async def both() -> tuple[Image.Image, int]:
-        restoring = asyncio.create_task(asyncio.to_thread(restore, JPEG, **FAST))
+        restoring = asyncio.create_task(asyncio.to_thread(lambda: restore(JPEG, **FAST)))
         turns = 0
         while not restoring.done():
             turns += 1
@@ -245,7 +246,7 @@ def test_names_are_found_on_demand() -> None:
     for name in jpegrt.runtime.__all__:
         assert getattr(jpegrt.runtime, name)
     with pytest.raises(AttributeError, match="has no attribute 'nonesuch'"):
-        print(jpegrt.runtime.nonesuch)  # type: ignore[attr-defined]
+        print(jpegrt.runtime.nonesuch)
     code = (
         "import sys, jpegrt.runtime; "
         "print([n for n in sys.modules if n.startswith('jpegrt.runtime.')"

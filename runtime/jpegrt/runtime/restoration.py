@@ -13,8 +13,9 @@ from PIL import Image
 from jpegrt.kernels import JpegImage, NativeError, Timings, read_coefficients
 from jpegrt.runtime.bundle import MANIFEST, find_bundle_folder
 from jpegrt.runtime.comparison import MOST_PIXELS, Comparison, Picture
+from jpegrt.runtime.comparison.comparison import comparison_of
 from jpegrt.runtime.comparison.pictures import Source as PictureSource
-from jpegrt.runtime.comparison.pictures import made_alike, open_picture
+from jpegrt.runtime.comparison.pictures import open_picture
 from jpegrt.runtime.errors import RestoreError, UsageError
 from jpegrt.runtime.image_formats import ImageFormat, format_of_name
 from jpegrt.runtime.metadata import Metadata, read_metadata
@@ -103,7 +104,7 @@ class Restoration:
         if original is not None:
             name = Path(original).name if isinstance(original, str | os.PathLike) else "original"
             pictures.append(open_picture(original, name, MOST_PIXELS))
-        return Comparison(made_alike(pictures))
+        return comparison_of(pictures)
 
     def save(
         self, path: str | os.PathLike[str], *, quality: int | None = None, overwrite: bool = False

@@ -32,11 +32,11 @@ class Comparison:
 
     pictures: A (before), B (after) and perhaps the original, of one shape. In a notebook it shows
     itself: the middle of it, if it is large, since notebooks keep what they show.
-    remarks: sentences for whoever reads the figures, before those that `notes` finds.
+    notes: sentences that whoever reads the figures has to know.
     """
 
     pictures: tuple[Picture, ...]
-    remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def measures(self) -> dict[str, Measures]:
@@ -48,22 +48,6 @@ class Comparison:
             )
             for image, reference in pairs
         }
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Sentences on what a reader of the numbers has to know."""
-        before, *others = self.pictures
-        notes = list(self.remarks)
-        if before.enlarged > 1:
-            notes.append(
-                f"A was enlarged {before.enlarged} times, bicubic, from {before.size} pixels."
-            )
-        if any(other.icc != before.icc for other in others):
-            notes.append(
-                "The colour profiles differ: each picture is shown with its own, and the numbers "
-                "compare samples as they are stored."
-            )
-        return tuple(notes)
 
     def html(self) -> str:
         """One page that needs nothing else: no file, no network."""
@@ -102,13 +86,15 @@ class Comparison:
             return self
         top, left = (int(side * (1 - share) / 2) // _GRID_PX * _GRID_PX for side in (height, width))
         rows, columns = slice(top, height - top), slice(left, width - left)
-        pictures = [replace(p, pixels=p.pixels[rows, columns]) for p in self.pictures]
+        pictures = [
+            replace(p, pixels=p.pixels[rows, columns], size_bytes=None) for p in self.pictures
+        ]
         shown_height, shown_width = pictures[0].pixels.shape[:2]
         remark = (
             f"This is the middle, {shown_width} x {shown_height} of {width} x {height} pixels, and "
-            "the figures are of it: `compare(...).save(...)` writes a page of everything."
+            "so are the figures; save the comparison for a page of everything."
         )
-        return Comparison(tuple(pictures), (*self.remarks, remark))
+        return Comparison(tuple(pictures), (*self.notes, remark))
 
 
 def compare(
@@ -140,4 +126,18 @@ def compare(
             pictures.append(open_picture(source, name, max_pixels))
         except RestoreError as error:
             raise RestoreError(f"{name}: {error}") from error
-    return Comparison(made_alike(pictures))
+    return comparison_of(pictures)
+
+
+def comparison_of(pictures: Sequence[Picture]) -> Comparison:
+    """Of pictures that may still differ in size. Raises UsageError as `made_alike` does."""
+    before, *others = alike = made_alike(pictures)
+    notes = []
+    if before.enlarged > 1:
+        notes.append(f"A was enlarged {before.enlarged} times, bicubic, from {before.size} pixels.")
+    if any(other.icc != before.icc for other in others):
+        notes.append(
+            "The colour profiles differ: each picture is shown with its own, and the numbers "
+            "compare samples as they are stored."
+        )
+    return Comparison(alike, tuple(notes))

@@ -58,7 +58,7 @@ def page_of(
         blue=_channel(2),
         ramp=", ".join("rgb({} {} {})".format(*colour) for colour in _RAMP),
         rows="".join(_row_of(pair, measured) for pair, measured in measures.items()),
-        notes="".join(f"<p>{html.escape(note)}</p>" for note in [*_gains_of(measures), *notes]),
+        notes="".join(f"<p>{_with_times(note)}</p>" for note in [*_gains_of(measures), *notes]),
         version=version("jpegrt"),
     )
 
@@ -79,10 +79,14 @@ def _asset(name: str) -> str:
 
 def _file_of(letter: str, picture: Picture) -> str:
     name = html.escape(picture.name)
-    about = f"{picture.size.replace('x', '&times;')} pixels"
+    about = f"{_with_times(picture.size)} pixels"
     if picture.size_bytes is not None:
         about += f", {picture.size_bytes:,} bytes"
     return f'<li><b>{letter}</b> <span class="name">{name}</span> <small>{about}</small></li>'
+
+
+def _with_times(text: str) -> str:
+    return html.escape(text).replace(" x ", "&nbsp;&times;&nbsp;")
 
 
 def _picture_of(index: int, picture: Picture) -> str:

@@ -1,6 +1,7 @@
 """The pictures of a comparison: read from any format that `restore` writes, and made alike."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _pixels_of_array(array: NDArray[np.uint8], max_pixels: int) -> NDArray[np.ui
     return np.ascontiguousarray(array)
 
 
-def made_alike(pictures: list[Picture]) -> tuple[Picture, ...]:
+def made_alike(pictures: Sequence[Picture]) -> tuple[Picture, ...]:
     """The same with one size and one number of channels.
 
     The first one is enlarged (bicubic) where the second is a whole multiple of it. Raises
