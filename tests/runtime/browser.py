@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+_PATIENCE_S = 60
 _OPTIONS = (
     *("--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu"),
     *("--disable-dev-shm-usage", "--hide-scrollbars", "--force-color-profile=srgb"),
@@ -124,6 +126,8 @@ class Browser:
 
     def _hear(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._answers], [], [], _PATIENCE_S)
+            assert ready, f"the browser has said nothing for {_PATIENCE_S} s"
             heard = os.read(self._answers, 1 << 20)
             assert heard, "the browser has ended"
             self._rest += heard
@@ -157,6 +161,6 @@ def started(browser: str, profile: Path) -> Iterator[Browser]:
         yield Browser(commands, answers)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(_PATIENCE_S)
         os.close(commands)
         os.close(answers)
