@@ -92,7 +92,7 @@ class Comparison:
         shown_height, shown_width = pictures[0].pixels.shape[:2]
         remark = (
             f"This is the middle, {shown_width} x {shown_height} of {width} x {height} pixels, and "
-            "so are the figures; save the comparison for a page of everything."
+            "the figures are of it; save the comparison for a page of everything."
         )
         return Comparison(tuple(pictures), (*self.notes, remark))
 
