@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from tests.export.small import run_onnx
 from tests.kernels.c_programs import Libjpeg
 from tests.kernels.images import Pixels, synthetic
+from torch import nn
 
 from jpegrt.export.build import BuildRequest, build
 from jpegrt.export.bundle_writer import BundleRequest, write_bundle
 from jpegrt.export.profiles import DEFAULT_PROFILES
-from jpegrt.export.unfolded_model import UnfoldedModel
+from jpegrt.export.unfolded_model import UnfoldedModel, weights_of
 from jpegrt.kernels import (
     GraphSpec,
     ModelSpec,
@@ -27,7 +28,7 @@ from jpegrt.kernels import (
     non_local,
     reference,
 )
-from jpegrt.runtime.bundle import Bundle
+from jpegrt.runtime.bundle import Bundle, find_bundle
 from jpegrt.runtime.errors import RestoreError, UsageError
 from jpegrt.runtime.session import Session
 from jpegrt.training.networks import cisr
@@ -47,7 +48,8 @@ def random_network(scale: Any = 2, **options: Any) -> CISR:
     with torch.no_grad():
         for module in (*network.arm, *network.rem):
             assert isinstance(module, cisr.RestorationModule)
-            module.tail[-1].weight.uniform_(-0.05, 0.05)  # type: ignore[operator]
+            for parameter in module.tail[-1].parameters():
+                parameter.uniform_(-0.05, 0.05)
     return network.eval()
 
 
@@ -246,6 +248,22 @@ def test_precisions(network: CISR, bundle: Bundle) -> None:
     session = Session(str(bundle.folder), precision="fp16", threads=1)
     pixels = blocky(16, 20)
     assert np.abs(session.restore16(pixels) / 257 - run_torch(network, pixels)).max() < 1
+
+
+def test_the_bundle_has_all_weights(network: CISR, bundle: Bundle) -> None:
+    found, expected = weights_of(bundle), network.state_dict()
+    assert set(found) == {name for name in expected if "upsampling" not in name}
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    again = random_network(3)
+    for parameter in again.parameters():
+        nn.init.zeros_(parameter)
+    again.load_state_dict(found, strict=False)  # but for the fixed kernel
+    assert all(map(torch.equal, again.parameters(), network.parameters()))
+
+
+def test_other_bundles_lack_weights() -> None:
+    with pytest.raises(UsageError, match="jscnn is no unfolded model"):
+        weights_of(find_bundle("jscnn"))
 
 
 def test_a_window_is_in_the_manifest() -> None:
