@@ -187,16 +187,11 @@ class Context:
     def infer_shapes(self) -> list[str]:
         if missing := [name for name in self._engine.inputs if name not in self._shapes]:
             return missing
-        sizes: dict[str, int] = {}
-        for name, shape in self._shapes.items():
-            for known, size in zip(self._engine.dimensions[name], shape, strict=True):
-                if isinstance(known, str):
-                    assert sizes.setdefault(known, size) == size
-        for name in self._engine.outputs:
-            self._outputs[name] = tuple(
-                eval(d, {}, sizes) if isinstance(d, str) else d  # such as 2*rows
-                for d in self._engine.dimensions[name]
-            )
+        zeros = {name: np.zeros(shape, np.float32) for name, shape in self._shapes.items()}
+        results = self._engine.session.run(self._engine.outputs, zeros)
+        self._outputs = {
+            name: result.shape for name, result in zip(self._engine.outputs, results, strict=True)
+        }
         return []
 
     def get_tensor_shape(self, name: str) -> Shape:
