@@ -1,10 +1,12 @@
 """A stand-in for cuda-core whose device is the CPU, and which knows what is ordered behind what.
 
-Work is done when it is enqueued. Still, a stream is behind other work only if an event or the host
-says so: memory that goes back too early, or a context on two streams at once, is found.
+Work is done when it is enqueued, but what goes to the host gets there when its stream is waited for.
+A stream is behind other work only if an event or the host says so: memory that goes back too early,
+or a context on two streams at once, is found.
 """
 
 import ctypes as ct
+import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -32,13 +34,15 @@ class FakeCudaCore(ModuleType):
 
     def __init__(self, devices: int = 1) -> None:
         super().__init__("cuda.core")
-        self.devices, self.current = devices, -1
+        self.devices = devices
+        self._current: dict[int, int] = {}  # thread -> device
         self.held = self.launches = 0
         self.is_idle = False
         self._works = 0
         self.finished: set[Work] = set()
         self.behind: dict[int, set[Work]] = {}  # stream -> the work that it is ordered behind
         self.recorders: dict[int, Builder] = {}
+        self.arriving: list[tuple[int, int, bytes]] = []  # stream, address on the host, content
         self._handles = 0x7000
         self._made: dict[int, Device] = {}
         self.LEGACY_DEFAULT_STREAM = Stream(self, LEGACY)
@@ -56,6 +60,15 @@ class FakeCudaCore(ModuleType):
         if ordinal >= self.devices:
             raise CudaError("CUDA_ERROR_INVALID_DEVICE")
         return self._made.setdefault(ordinal, Device(self, ordinal))
+
+    @property
+    def current(self) -> int:
+        """The calling thread's device, -1 if it has none."""
+        return self._current.get(threading.get_ident(), -1)
+
+    @current.setter
+    def current(self, ordinal: int) -> None:
+        self._current[threading.get_ident()] = ordinal
 
     def new_handle(self) -> int:
         self._handles += 16
@@ -115,6 +128,9 @@ class Stream:
 
     def sync(self) -> None:
         self._core.finished |= self._core.behind.get(self.handle, set())
+        for item in [item for item in self._core.arriving if item[0] == self.handle]:
+            self._core.arriving.remove(item)
+            ct.memmove(item[1], item[2], len(item[2]))
 
 
 class Event:
@@ -156,9 +172,10 @@ class Buffer:
         ct.memmove(self.handle, source.handle, self.size)
 
     def copy_to(self, target: "Buffer", *, stream: Stream) -> None:
-        assert target.size == self.size
+        assert target.size == self.size and target._memory is None
         self._check(stream)
-        ct.memmove(target.handle, self.handle, self.size)
+        content = ct.string_at(self.handle, self.size)
+        self._core.arriving.append((stream.handle, target.handle, content))
 
     def _check(self, stream: Stream) -> None:
         assert self._memory is not None

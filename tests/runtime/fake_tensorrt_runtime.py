@@ -32,6 +32,9 @@ class Severity(IntEnum):
 class Logger:
     Severity = Severity
 
+    def log(self, severity: Severity, message: str) -> None:
+        raise NotImplementedError
+
 
 class Mode(Enum):
     INPUT = 0
@@ -132,7 +135,7 @@ class Engine:
         return Mode.INPUT if name in self.inputs else Mode.OUTPUT
 
     def get_tensor_dtype(self, name: str) -> str:
-        return {1: "float32", 10: "float16"}[self.types[name]]
+        return "float32" if self.types[name] == onnx.TensorProto.FLOAT else "another"
 
     def get_tensor_profile_shape(self, name: str, profile: int) -> list[Shape]:
         return self.profiles[profile][name]
@@ -260,4 +263,4 @@ class Context:
 
 def array_at(address: int, shape: Shape) -> NDArray[np.float32]:
     memory = (ct.c_float * math.prod(shape)).from_address(address)
-    return np.frombuffer(memory, np.float32).reshape(shape)
+    return np.ctypeslib.as_array(memory).reshape(shape)

@@ -137,7 +137,7 @@ def test_a_runtime_without_the_provider(
     emulated_driver: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JPEGRT_CUDA_DRIVER", str(emulated_driver))
-    monkeypatch.setattr(onnx_runtime.ort, "get_available_providers", lambda: ["Azure", CPU])
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["Azure", CPU])
     with pytest.raises(UsageError) as caught:
         Session("cellnet", engine="onnxruntime-cuda")
     assert str(caught.value) == (

@@ -290,13 +290,14 @@ def test_threads_and_sessions_share_what_is_loaded(device: Device, vendor: Vendo
 def test_threads_at_once(vendor: Vendor, device: Device, libjpeg: Libjpeg) -> None:
     jpegs = [libjpeg.encode(synthetic(24, 16 + 8 * i, 1)) for i in range(3)]
     expected = [in_fp32("onnxruntime").restore(jpeg) for jpeg in jpegs]
+    sessions = [in_fp32(vendor.name) for _ in jpegs]  # made by one thread, used by another
     failures: list[BaseException] = []
 
     def restore(index: int) -> None:
         try:
-            session = in_fp32(vendor.name)
             for _ in range(3):
-                assert_alike(device, session.restore(jpegs[index]), expected[index])
+                pixels = sessions[index].restore(jpegs[index])
+                assert_alike(device, pixels, expected[index])
         except BaseException as error:  # noqa: BLE001 - it is raised again below
             failures.append(error)
 
@@ -312,15 +313,17 @@ def test_threads_at_once(vendor: Vendor, device: Device, libjpeg: Libjpeg) -> No
 # ---- What is wrong, in one sentence each
 
 
-def refusal(folder: Path | None = None, **changed: object) -> str:
-    """Of a session with the stand-in for TensorRT for RTX, on a device of its own."""
+def refusal(folder: Path | None = None, **inputs: DeviceArray) -> str:
+    """Of the stand-in for TensorRT for RTX, for cellnet's grey graph; `inputs` take others' place."""
     shape = (1, 4, 8, 8)
-    tensors = {"luma": DeviceArray(256, shape, np.float32)}
-    tensors |= {"steps": DeviceArray(256, (1, 64), np.float32)}
-    tensors |= changed.pop("inputs", {})  # type: ignore[arg-type]
+    tensors = {
+        "luma": DeviceArray(256, shape, np.float32),
+        "steps": DeviceArray(256, (1, 64), np.float32),
+        **inputs,
+    }
     restored = {"luma_restored": DeviceArray(256, shape, np.float32)}
     with pytest.raises(RestoreError) as caught:
-        engine = create_engine("rtx", find_bundle("cellnet"), "fp32", 1, folder=folder, **changed)  # type: ignore[arg-type]
+        engine = create_engine("rtx", find_bundle("cellnet"), "fp32", 1, folder=folder)
         engine.run("grey", tensors, restored, 0x100)  # type: ignore[arg-type, call-arg]
     message = str(caught.value)
     assert len(message.splitlines()) == 1 and message.isprintable()
@@ -431,21 +434,21 @@ def test_an_engine_that_the_vendor_refuses(engine: Path) -> None:
 
 
 def test_a_size_that_no_profile_takes(engine: Path) -> None:
-    large = {"luma": DeviceArray(256, (1, 4, 150, 100), np.float32)}
-    assert refusal(engine.parent, inputs=large) == (
+    large = DeviceArray(256, (1, 4, 150, 100), np.float32)
+    assert refusal(engine.parent, luma=large) == (
         f"{engine} takes sizes from 1x16x16 to 1x64x64, or 1x16x16 to 1x128x256, and this image "
         f"needs 1x300x200; {BUILD} -o {engine.parent} --min 1x16x16 --opt 1x300x200 --max 1x300x200"
     )
 
 
 def test_tensors_of_other_names_and_shapes(engine: Path) -> None:
-    other = {"lumen": DeviceArray(256, (1, 4, 8, 8), np.float32)}
-    assert refusal(engine.parent, inputs=other) == (
+    other = DeviceArray(256, (1, 4, 8, 8), np.float32)
+    assert refusal(engine.parent, lumen=other) == (
         "TensorRT failed on graph grey: its tensors are luma, luma_restored, steps"
     )
-    wider = {"luma": DeviceArray(256, (1, 4, 8, 16), np.float32)}
+    wider = DeviceArray(256, (1, 4, 8, 16), np.float32)
     assert "its output luma_restored has shape (1, 4, 8, 16), not (1, 4, 8, 8)" in refusal(
-        engine.parent, inputs=wider
+        engine.parent, luma=wider
     )
 
 

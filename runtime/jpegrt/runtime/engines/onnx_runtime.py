@@ -1,5 +1,7 @@
 """ONNX Runtime, on the CPU or with one of its providers for GPUs."""
 
+import io
+from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,10 @@ class OnnxRuntimeEngine:
                 f"{', '.join(available)}: run pip uninstall onnxruntime, then "
                 "pip install 'jpegrt[gpu]'"
             )
+        if provider != "CPU" and hasattr(ort, "preload_dlls"):
+            # CUDA's libraries as pip installs them. It prints those it misses, perhaps into an image.
+            with redirect_stdout(io.StringIO()):
+                ort.preload_dlls()
         self._options = ort.SessionOptions()
         self._options.intra_op_num_threads = threads
         self._options.log_severity_level = 4  # errors are raised, and need no line of their own
