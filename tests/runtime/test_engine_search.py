@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,9 +17,10 @@ from tests.kernels.c_programs import ROOT, Libjpeg
 from tests.kernels.images import synthetic
 from tests.runtime.command_line import CommandLine
 from tests.runtime.fake_cuda_core import FakeCudaCore
+from tests.runtime.pixel_bundles import write_pixel_bundle
 
 from jpegrt.runtime import Session, UsageError, engine_search
-from jpegrt.runtime.bundle import find_bundle
+from jpegrt.runtime.bundle import find_bundle, open_bundle
 from jpegrt.runtime.engine_files import engine_cache, sidecar_of
 from jpegrt.runtime.engine_search import EngineSearch, Runner
 
@@ -74,6 +76,17 @@ def quiet() -> Iterator[None]:
     yield
     for handler in list(log.handlers):
         log.removeHandler(handler)
+
+
+@pytest.fixture
+def emulated(emulated_driver: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCudaCore:
+    """A device for stand-ins."""
+    core = FakeCudaCore()
+    for name, module in (("tensorrt_rtx", FakeTensorRt("rtx", core=core)), ("cuda.core", core)):
+        module.__spec__ = ModuleSpec(name, None)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setenv("JPEGRT_CUDA_DRIVER", str(emulated_driver))
+    return core
 
 
 def search(target: str = "sm86") -> EngineSearch:
@@ -133,17 +146,11 @@ def test_a_folder_that_was_named_is_not_written_to(builds: Builds, tmp_path: Pat
 @pytest.mark.usefixtures("quiet")
 def test_restore_needs_nothing_else(
     builds: Builds,
-    emulated_driver: Path,
+    emulated: FakeCudaCore,
     libjpeg: Libjpeg,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     jpegrt: CommandLine,
 ) -> None:
-    core = FakeCudaCore()
-    for name, module in (("tensorrt_rtx", FakeTensorRt("rtx", core=core)), ("cuda.core", core)):
-        module.__spec__ = ModuleSpec(name, None)
-        monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setenv("JPEGRT_CUDA_DRIVER", str(emulated_driver))
     jpeg = libjpeg.encode(synthetic(40, 56, 1))
     (tmp_path / "a.jpg").write_bytes(jpeg)
     command = ("restore", tmp_path / "a.jpg", "-o", tmp_path / "a.png", "--engine", "rtx")
@@ -158,3 +165,29 @@ def test_restore_needs_nothing_else(
     assert builds.count == 1
     expected = Session("cellnet", engine="onnxruntime", precision="fp32").restore(jpeg)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), expected)
+
+
+def test_a_bundles_own_engines_come_first(
+    builds: Builds, tmp_path: Path, bundle_folder: Path
+) -> None:
+    built = search().read("grey")[0]
+    bundle = open_bundle(bundle_folder)
+    shutil.copytree(built.parent, bundle_folder / "engines")
+    assert EngineSearch(bundle, "fp32", search().runner).read("grey")[0] == (
+        bundle_folder / "engines" / built.name
+    )
+    assert builds.count == 1
+
+
+@pytest.mark.usefixtures("quiet")
+def test_verify_takes_engines(
+    builds: Builds, emulated: FakeCudaCore, tmp_path: Path, jpegrt: CommandLine
+) -> None:
+    """On host tensors, which the engine copies."""
+    folder = write_pixel_bundle(tmp_path / "small")
+    outcome = jpegrt("verify", folder, "--engine", "rtx", "--precision", "fp32", "--quality", "40")
+    assert outcome.code == 0, outcome.err
+    assert "small-rgb-x1 fp32 on rtx, against fp32 on onnxruntime" in outcome.out
+    assert "passes: 0.0000 dB lost" in outcome.out
+    assert f"jpegrt build {folder} --flavour rtx" in outcome.err
+    assert builds.count == 1
