@@ -32,7 +32,7 @@ class Severity(IntEnum):
 class Logger:
     Severity = Severity
 
-    def log(self, severity: Severity, message: str) -> None:
+    def log(self, severity: IntEnum, message: str) -> None:
         raise NotImplementedError
 
 
@@ -134,7 +134,7 @@ class Engine:
     def get_tensor_mode(self, name: str) -> Mode:
         return Mode.INPUT if name in self.inputs else Mode.OUTPUT
 
-    def get_tensor_dtype(self, name: str) -> str:
+    def get_tensor_dtype(self, name: str) -> Any:
         return "float32" if self.types[name] == onnx.TensorProto.FLOAT else "another"
 
     def get_tensor_profile_shape(self, name: str, profile: int) -> list[Shape]:
