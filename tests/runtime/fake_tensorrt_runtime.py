@@ -129,7 +129,8 @@ class Engine:
         return len(self.profiles)
 
     def get_tensor_name(self, index: int) -> str:
-        return list(self.dimensions)[index]
+        names: list[str] = list(self.dimensions)
+        return names[index]
 
     def get_tensor_mode(self, name: str) -> Mode:
         return Mode.INPUT if name in self.inputs else Mode.OUTPUT
