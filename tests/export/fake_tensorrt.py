@@ -4,7 +4,6 @@ It takes what they take, refuses what TensorRT for RTX was seen to refuse, and m
 depend on the graph, the target and the profiles alone.
 """
 
-import hashlib
 import threading
 import time
 from enum import Enum, IntEnum
@@ -13,31 +12,43 @@ from typing import Any
 
 import onnx
 from onnx import TensorProto
+from tests.runtime.fake_cuda_core import FakeCudaCore
+from tests.runtime.fake_tensorrt_runtime import Severity, add_runtime, engine_bytes
 
 Shape = tuple[int, ...]
 
 
 class FakeTensorRt(ModuleType):
     """flavour: "rtx" has capability targets and no timing cache to speak of, "tensorrt" the
-    reverse. `builds` counts engines made; each takes `seconds`."""
+    reverse. `builds` counts engines made; each takes `seconds`. core: of engines that are run."""
 
-    def __init__(self, flavour: str, version: str = "1.7.1", seconds: float = 0) -> None:
+    def __init__(
+        self,
+        flavour: str,
+        version: str = "1.7.1",
+        seconds: float = 0,
+        core: FakeCudaCore | None = None,
+    ) -> None:
         super().__init__(f"fake_{flavour}")
         self.__version__ = version
         self.flavour, self.seconds, self.builds = flavour, seconds, 0
         self.counting = threading.Lock()
         self.NetworkDefinitionCreationFlag = CreationFlag
-        self.ILogger = Logger
+        self.BuilderFlag = BuilderFlag
         self.OnnxParser = Parser
-        self.Runtime = Runtime
-        self.LayerInformationFormat = LayerInformationFormat
         self.Builder = lambda log: Builder(self, log)
         if flavour == "rtx":
             self.ComputeCapability = Capability
+        add_runtime(self, core)
 
 
 class CreationFlag(IntEnum):
     STRONGLY_TYPED = 1
+
+
+class BuilderFlag(Enum):
+    VERSION_COMPATIBLE = 0
+    EXCLUDE_LEAN_RUNTIME = 1
 
 
 class Capability(Enum):
@@ -45,20 +56,6 @@ class Capability(Enum):
     CURRENT = "current"
     SM75 = "sm75"
     SM86 = "sm86"
-
-
-class LayerInformationFormat(Enum):
-    ONELINE = 0
-
-
-class Severity(IntEnum):
-    INTERNAL_ERROR = 0
-    ERROR = 1
-    WARNING = 2
-
-
-class Logger:
-    Severity = Severity
 
 
 class Input:
@@ -127,6 +124,11 @@ class Config:
         self.num_compute_capabilities = 0
         self.capability: Any = None
         self.cache: bytes | None = None
+        self.flags: set[BuilderFlag] = set()
+
+    def set_flag(self, flag: BuilderFlag) -> None:
+        assert not self._rtx
+        self.flags.add(flag)
 
     def add_optimization_profile(self, profile: Profile) -> None:
         self.profiles.append(profile)
@@ -195,24 +197,5 @@ class Builder:
                 self._log.log(Severity.ERROR, "FP32 GEMM is\nnot supported")
                 self._log.log(Severity.ERROR, "and so on")
                 return None
-        shapes = repr([sorted(profile.shapes.items()) for profile in config.profiles])
-        parts = (network.graph, repr(config.capability).encode(), shapes.encode())
-        return b"engine " + hashlib.sha256(b"".join(parts)).digest()
-
-
-class Runtime:
-    def __init__(self, log: Any) -> None:
-        assert isinstance(log, Logger)
-
-    def deserialize_cuda_engine(self, engine: bytes) -> "Engine":
-        assert engine.startswith(b"engine ")
-        return Engine()
-
-
-class Engine:
-    def create_engine_inspector(self) -> "Engine":
-        return self
-
-    def get_engine_information(self, form: LayerInformationFormat) -> str:
-        assert form is LayerInformationFormat.ONELINE
-        return "Layers:\nconv2d + relu\n\nconv2d_1\n"
+        what = f"{config.capability} {sorted(flag.name for flag in config.flags)}"
+        return engine_bytes(network.graph, [profile.shapes for profile in config.profiles], what)

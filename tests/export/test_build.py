@@ -234,6 +234,18 @@ def test_tensorrt_builds_for_the_gpu_that_is_there(
     assert (tmp_path / "grey.fp32.tensorrt-10.16.1.sm89.engine").exists()
 
 
+def test_the_lean_runtimes_engines_are_version_compatible(
+    jpegrt: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", FakeTensorRt("tensorrt", "10.16.1"))
+    monkeypatch.setattr(builder, "device_target", lambda: "sm89")
+    for flavour in ("lean", "tensorrt"):
+        command = ("build", "cellnet", "-o", tmp_path, "--flavour", flavour, "--target", "sm89")
+        assert jpegrt(*command, "--precision", "fp32", "--graph", "grey").code == 0
+        engine = (tmp_path / f"grey.fp32.{flavour}-10.16.1.sm89.engine").read_bytes()
+        assert (b"VERSION_COMPATIBLE" in engine) == (flavour == "lean")
+
+
 def test_a_derived_precision_that_loses_too_much_is_not_built(
     jpegrt: CommandLine, rtx: FakeTensorRt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

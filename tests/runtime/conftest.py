@@ -1,10 +1,13 @@
 """Fixtures that the runtime's tests share."""
 
+import gc
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.kernels.c_programs import ROOT, Libjpeg, build_tool
+from tests.kernels.devices import Device, build_emulated_driver, open_emulated, open_gpu
 from tests.runtime.command_line import CommandLine
 from tests.runtime.embedding import Installation, install, onnxruntime_headers, run
 
@@ -14,6 +17,26 @@ from jpegrt.runtime.bundle import shipped_bundles
 @pytest.fixture(scope="session")
 def libjpeg(tmp_path_factory: pytest.TempPathFactory) -> Libjpeg:
     return Libjpeg(tmp_path_factory.mktemp("c_programs"))
+
+
+@pytest.fixture(scope="session")
+def emulated_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_emulated_driver(tmp_path_factory.mktemp("emulated_driver"))
+
+
+@pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
+def device(
+    request: pytest.FixtureRequest, emulated_driver: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Device]:
+    """A GPU, or the CPU behind an emulated driver, which sessions then open too."""
+    if request.param == "emulated":
+        monkeypatch.setenv("JPEGRT_CUDA_DRIVER", str(emulated_driver))
+    opened = open_gpu() if request.param == "gpu" else open_emulated(emulated_driver)
+    yield opened
+    gc.collect()  # sessions that exceptions refer to
+    opened.close()
+    if opened.emulated:
+        assert opened.held == 0
 
 
 @pytest.fixture

@@ -56,10 +56,10 @@ def _network(channels: int, scale: int) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "only",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, channels, "h", "w"])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", channels, "h", "w"])],
         [
             helper.make_tensor_value_info(
-                "image_restored", TensorProto.FLOAT, [1, channels, "rh", "rw"]
+                "image_restored", TensorProto.FLOAT, ["n", channels, "rh", "rw"]
             )
         ],
         [

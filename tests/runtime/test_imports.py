@@ -6,7 +6,16 @@ import sys
 import pytest
 from tests.runtime.jpegs import EXAMPLE
 
-HEAVY = {"onnx", "onnxruntime", "openvino", "tensorboard", "tensorrt", "tensorrt_rtx", "torch"}
+HEAVY = {
+    "cuda",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "tensorboard",
+    "tensorrt",
+    "tensorrt_rtx",
+    "torch",
+}
 
 
 def loaded_by(code: str) -> set[str]:

@@ -190,7 +190,7 @@ def test_too_little_memory_is_told_with_the_size(monkeypatch: pytest.MonkeyPatch
         def run(self, *_: object) -> None:
             raise MemoryError
 
-    monkeypatch.setattr(session_module, "create_engine", lambda *_: Engine())
+    monkeypatch.setattr(session_module, "create_engine", lambda *_, **__: Engine())
     session = Session()
     with pytest.raises(RestoreError, match="not enough memory for an image of 40 x 24 pixels"):
         session.restore(encode(synthetic(24, 40)))
@@ -198,7 +198,7 @@ def test_too_little_memory_is_told_with_the_size(monkeypatch: pytest.MonkeyPatch
 
 def test_threads_are_the_usable_cpus_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(session_module, "create_engine", lambda *args: asked.append(args[3]))
+    monkeypatch.setattr(session_module, "create_engine", lambda *args, **_: asked.append(args[3]))
     monkeypatch.setattr(session_module, "Pipeline", lambda *_, threads, **__: asked.append(threads))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 4, 5})
     Session()

@@ -28,7 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     for name, what in (("min", "least"), ("opt", "usual"), ("max", "largest")):
         parser.add_argument(f"--{name}", type=_size, metavar="NxHxW", help=f"the {what} size")
-    parser.add_argument("--flavour", choices=("rtx", "tensorrt"), help="default: what is installed")
+    parser.add_argument(
+        "--flavour", choices=("rtx", "tensorrt", "lean"), help="default: what is installed"
+    )
     parser.add_argument("--graph", nargs="+", default=[], help="only these, as grey 420")
     parser.add_argument("-j", type=_count, default=1, metavar="N", help="how many at a time")
     parser.set_defaults(run=run)

@@ -8,18 +8,20 @@ import ctypes
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from jpegrt.export.profiles import Profile, tensor_shape
 from jpegrt.kernels import ModelSpec
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
+from jpegrt.runtime.tensorrt_vendor import import_first, make_log
 
 # flavour -> (modules that may be installed, the better named first; how to install one)
 _FLAVOURS = {
     "rtx": (("tensorrt_rtx", "tensorrt_rtx_bindings"), "pip install 'jpegrt[rtx]'"),
     "tensorrt": (("tensorrt",), "pip install 'jpegrt[tensorrt]'"),
+    # What TensorRT builds for its lean runtime, which cannot build.
+    "lean": (("tensorrt",), "pip install 'jpegrt[tensorrt]'"),
 }
 FLAVOURS = tuple(_FLAVOURS)
 
@@ -76,7 +78,7 @@ class Vendor:
         Raises BuildError, with the builder's first complaint.
         """
         trt: Any = self.module
-        log = _log(trt)
+        log = make_log(trt)
         builder = trt.Builder(log)
         typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
         network = builder.create_network(typed)
@@ -99,6 +101,9 @@ class Vendor:
             config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)
         else:  # RTX measures on the user's machine, and has nothing to keep from here
             config.set_timing_cache(config.create_timing_cache(timing_cache), False)
+        if self.flavour == "lean":  # whose runtime takes version-compatible engines alone
+            config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+            config.set_flag(trt.BuilderFlag.EXCLUDE_LEAN_RUNTIME)
         engine = builder.build_serialized_network(network, config)
         if engine is None:
             raise BuildError(f"no engine could be built: {one_line(log)}")
@@ -109,7 +114,7 @@ class Vendor:
     def layers(self, engine: bytes) -> list[str]:
         """An engine's layers as the vendor's inspector describes them; needs the GPU it is for."""
         trt: Any = self.module
-        runtime = trt.Runtime(_log(trt))
+        runtime = trt.Runtime(make_log(trt))
         inspector = runtime.deserialize_cuda_engine(engine).create_engine_inspector()
         text = inspector.get_engine_information(trt.LayerInformationFormat.ONELINE)
         return [line for line in text.splitlines() if line.strip()]
@@ -118,35 +123,12 @@ class Vendor:
 def find_vendor(flavour: str | None) -> Vendor:
     """A flavour's module; without a name the first that is installed. Raises UsageError."""
     for name in (flavour,) if flavour else FLAVOURS:
-        for module in _FLAVOURS[name][0]:
-            try:
-                return Vendor(name, import_module(module))
-            except ModuleNotFoundError:
-                continue
-            except (ImportError, OSError) as error:
-                raise UsageError(f"{module} cannot be imported: {one_line(error)}") from error
+        if module := import_first(_FLAVOURS[name][0]):
+            return Vendor(name, module)
     raise UsageError(
         f"no builder of {flavour or 'any flavour'} is installed: "
         f"run {_FLAVOURS[flavour or FLAVOURS[0]][1]}"
     )
-
-
-def _log(trt: Any) -> Any:
-    class Log(trt.ILogger):  # type: ignore[misc]
-        """Keeps errors; the first is the reason of a failure, the others follow from it."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity <= trt.ILogger.Severity.ERROR:
-                self.errors.append(message)
-
-        def __str__(self) -> str:
-            return self.errors[0] if self.errors else "the builder gave no reason"
-
-    return Log()
 
 
 def device_target() -> str | None:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from jpegrt.kernels import NativeError, Pipeline, Status, Timings
 from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS
+from jpegrt.kernels.cuda import Cuda
 from jpegrt.runtime.bundle import find_bundle
-from jpegrt.runtime.engines import create_engine, resolve_engine
+from jpegrt.runtime.engines import choose_precision, create_engine, resolve_engine, runs_on_gpu
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
 from jpegrt.runtime.pixel_files import is_pixel_file, read_pixels
 
@@ -29,8 +30,13 @@ class Session:
     enlarges is `enlargement` times as wide and as high.
 
     model: a shipped model's name, a bundle's folder, or "none" for a plain decoder.
-    precision: one of the bundle's; None is the bundle's default.
+    precision: one of the bundle's, or of those that TensorRT's engines are built in; None is the
+        default.
     engine: one of `engines.ENGINE_NAMES`.
+    device: the ordinal of the GPU, for an engine that runs on one. A model on coefficients is then
+        restored there as a whole; of one that takes pixels the network alone runs there.
+    engines: the folder of TensorRT's engines; None is the bundle's own, then the user's cache, into
+        which those that are missing are built.
     threads: at most MOST_THREADS; 0 = one for each CPU that this process may use.
     allow_damaged: restore what is there of truncated or corrupt files instead of refusing them.
     max_pixels: larger images are refused before memory is taken, and smaller ones that would be
@@ -48,6 +54,8 @@ class Session:
         *,
         precision: str | None = None,
         engine: str = "auto",
+        device: int | None = None,
+        engines: Path | None = None,
         threads: int = 0,
         allow_damaged: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -65,19 +73,32 @@ class Session:
         self.model_name, self.precision, self.engine_name = "none", "-", "-"
         self.takes_pixels, self.enlargement = False, 1
         self._max_pixels = max_pixels
-        spec = network = None
+        spec = network = cuda = None
         if model != "none":
             bundle = find_bundle(model)
             self.model_name = bundle.name
-            self.precision = bundle.choose_precision(precision)
             self.engine_name = resolve_engine(engine)
+            self.precision = choose_precision(self.engine_name, bundle, precision)
             spec = bundle.spec
             self.takes_pixels, self.enlargement = spec.takes_pixels, spec.enlargement
-            network = create_engine(self.engine_name, bundle, self.precision, threads)
+            if runs_on_gpu(self.engine_name):
+                gpu = open_gpu(device or 0)
+                cuda = None if spec.takes_pixels else gpu
+            elif device is not None:
+                raise UsageError(f"engine {self.engine_name} runs on the CPU: name no device")
+            network = create_engine(
+                self.engine_name,
+                bundle,
+                self.precision,
+                threads,
+                device=device or 0,
+                folder=engines,
+            )
         try:
             self._pipeline = Pipeline(
                 spec,
                 network,
+                cuda=cuda,
                 threads=threads,
                 allow_damaged=allow_damaged,
                 max_pixels=max_pixels,
@@ -150,6 +171,19 @@ class Session:
             return self._pipeline.load_pixels(source)
         except ValueError as error:
             raise RestoreError(str(error)) from error
+
+
+def open_gpu(device: int) -> Cuda:
+    """Raises UsageError."""
+    if device < 0:
+        raise UsageError(f"device must be 0 or more, not {device}")
+    try:
+        return Cuda(device)
+    except NativeError as error:
+        raise UsageError(
+            f"no GPU to restore on ({error}): choose an engine that runs on the CPU, "
+            "as --engine auto does"
+        ) from error
 
 
 def usable_cpus() -> int:

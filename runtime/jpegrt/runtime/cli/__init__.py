@@ -1,6 +1,7 @@
 """The command line: `jpegrt COMMAND ...`."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -92,8 +93,23 @@ def _add(
     )
 
 
+class _Stderr(logging.Handler):
+    """Shows what takes its time, as building an engine does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"jpegrt: {one_line(record.getMessage())}", file=sys.stderr, flush=True)
+
+
+def _show_log() -> None:
+    log = logging.getLogger("jpegrt")
+    log.setLevel(logging.INFO)
+    if not log.handlers:
+        log.addHandler(_Stderr())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
+    _show_log()
     code = 0
     try:
         try:

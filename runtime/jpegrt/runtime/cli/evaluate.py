@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from jpegrt.runtime.cli.model_choice import DEFAULT_MODEL
-from jpegrt.runtime.cli.options import add_model_options, positive, within
+from jpegrt.runtime.cli.options import add_model_options, engine_options, positive, within
 from jpegrt.runtime.cli.stdout import show
 from jpegrt.runtime.errors import UsageError, one_line
 from jpegrt.runtime.evaluation import (
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     session = Session(
         arguments.model or DEFAULT_MODEL,
         precision=arguments.precision,
-        engine=arguments.engine,
+        **engine_options(arguments),
         threads=arguments.threads,
     )
     protocol = Protocol(

@@ -3,6 +3,7 @@
 import argparse
 
 from jpegrt.runtime.bundle import find_bundle_folder, name_of_scale
+from jpegrt.runtime.cli.options import engine_options
 from jpegrt.runtime.cli.progress import Progress
 from jpegrt.runtime.cli.stdout import show
 from jpegrt.runtime.errors import UsageError
@@ -80,7 +81,7 @@ def _open(name: str, arguments: argparse.Namespace) -> Session:
     return Session(
         name,
         precision=arguments.precision,
-        engine=arguments.engine,
+        **engine_options(arguments),
         threads=arguments.threads,
     )
 

@@ -2,6 +2,8 @@
 
 import argparse
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS
 from jpegrt.runtime.engines import ENGINE_NAMES
@@ -43,15 +45,49 @@ def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
     group.add_argument(
         "--precision",
         choices=PRECISIONS,
-        help="default: the model's own, which was measured to cost no visible quality",
+        help="default: the model's own, which was measured to cost no visible quality; fp16 on "
+        "TensorRT",
     )
-    group.add_argument(
-        "--engine", choices=ENGINE_NAMES, default="auto", help="what runs the network"
-    )
+    add_engine_options(group)
     group.add_argument(
         "--threads", type=thread_count, default=0, metavar="N", help="default: one per CPU"
     )
     return group
+
+
+def add_engine_options(parser: argparse._ActionsContainer) -> None:
+    """Those of which `engine_options` makes arguments of a session."""
+    parser.add_argument(
+        "--engine",
+        choices=ENGINE_NAMES,
+        default="auto",
+        help="what runs the network (default: auto, the faster that is installed of openvino and "
+        "onnxruntime, on the CPU; the others run on a GPU)",
+    )
+    parser.add_argument(
+        "--device",
+        type=_ordinal,
+        metavar="N",
+        help="which GPU, where there are several (default: 0)",
+    )
+    parser.add_argument(
+        "--engines",
+        type=Path,
+        metavar="DIR",
+        help="where jpegrt build put TensorRT's engines (default: the user's cache, into which "
+        "they are built if they are missing)",
+    )
+
+
+def engine_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `add_engine_options` were given, for a Session."""
+    return {name: getattr(arguments, name) for name in ("engine", "device", "engines")}
+
+
+def _ordinal(text: str) -> int:
+    if text.isdecimal() and int(text) < 1 << 16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be a GPU's number, from 0, not {text}")
 
 
 def add_limit_option(parser: argparse.ArgumentParser, default: int = DEFAULT_MAX_PIXELS) -> None:

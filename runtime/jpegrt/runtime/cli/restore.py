@@ -13,6 +13,7 @@ from typing import Any
 from jpegrt.runtime.batch import Job, Sessions, work_through
 from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.cli.model_choice import choose_model
+from jpegrt.runtime.cli.options import engine_options
 from jpegrt.runtime.cli.restore_options import add_restore_options
 from jpegrt.runtime.cli.restore_plan import (
     STREAM,
@@ -200,7 +201,7 @@ def _sessions(arguments: argparse.Namespace, images: int) -> Sessions:
         return Session(
             arguments.model,
             precision=arguments.precision,
-            engine=arguments.engine,
+            **engine_options(arguments),
             threads=threads,
             allow_damaged=arguments.allow_damaged,
             max_pixels=arguments.max_pixels,

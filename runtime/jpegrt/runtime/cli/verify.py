@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 from jpegrt.runtime.bundle import find_bundle
-from jpegrt.runtime.cli.options import PRECISIONS, thread_count, within
+from jpegrt.runtime.cli.options import PRECISIONS, add_engine_options, thread_count, within
 from jpegrt.runtime.cli.stdout import show
-from jpegrt.runtime.engines import ENGINE_NAMES, create_engine, resolve_engine
+from jpegrt.runtime.engines import choose_precision, create_engine, resolve_engine
 from jpegrt.runtime.evaluation import find_originals
 from jpegrt.runtime.session import usable_cpus
 from jpegrt.runtime.verification import (
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("model", metavar="MODEL", help="a model's name, or a bundle's folder")
     parser.add_argument("--precision", choices=PRECISIONS, help="default: the model's own")
-    parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto", help="what is verified")
+    add_engine_options(parser)
     parser.add_argument(
         "--images", type=Path, metavar="DIR", help="lossless originals (default: one that ships)"
     )
@@ -62,12 +62,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     bundle = find_bundle(arguments.model)
-    precision = bundle.choose_precision(arguments.precision)
+    engine_name = resolve_engine(arguments.engine)
+    precision = choose_precision(engine_name, bundle, arguments.precision)
     bundle.choose_precision("fp32")  # what it is compared with
     threads = arguments.threads or usable_cpus()
-    engine_name = resolve_engine(arguments.engine)
     reference = create_engine(resolve_engine("onnxruntime"), bundle, "fp32", threads)
-    tested = create_engine(engine_name, bundle, precision, threads)
+    tested = create_engine(
+        engine_name,
+        bundle,
+        precision,
+        threads,
+        device=arguments.device or 0,
+        folder=arguments.engines,
+    )
     originals = (
         [load_crop(file) for file in find_originals(arguments.images)]
         if arguments.images
