@@ -45,22 +45,23 @@ static void destroy(void* user) {
 JPEGRT_API jpegrt_status jpegrt_engine_module_open(const jpegrt_engine_request* request,
                                                    jpegrt_engine* engine, char* message,
                                                    size_t message_size) {
+  const char* provider = request->provider ? request->provider : "CPU";
   probe* self;
   if (request->abi != JPEGRT_ENGINE_MODULE_ABI || request->struct_size != sizeof *request) {
     snprintf(message, message_size, "another version");
     return JPEGRT_ERR_ENGINE;
   }
-  if (strcmp(request->provider, "refusing") == 0) {
+  if (strcmp(provider, "refusing") == 0) {
     snprintf(message, message_size, "no\nthank you");
     return JPEGRT_ERR_UNSUPPORTED;
   }
-  if (strcmp(request->provider, "silent") == 0) return JPEGRT_ERR_ENGINE;
-  if (strcmp(request->provider, "idle") == 0) return JPEGRT_OK;
+  if (strcmp(provider, "silent") == 0) return JPEGRT_ERR_ENGINE;
+  if (strcmp(provider, "idle") == 0) return JPEGRT_OK;
   self = calloc(1, sizeof *self);
   self->request = *request;
   self->log = fopen(request->library, "a");
   fprintf(self->log, "%s %s on %s, %lu threads, device %lu\n", request->model, request->precision,
-          request->provider, (unsigned long)request->threads, (unsigned long)request->device_index);
+          provider, (unsigned long)request->threads, (unsigned long)request->device_index);
   engine->struct_size = sizeof *engine;
   engine->user = self;
   engine->run = run;
