@@ -77,7 +77,8 @@ class Log : public nvinfer1::ILogger {
 class Library {
  public:
   explicit Library(const char* asked)
-      : library_(kVendor, kStem, asked, kVariable, DefaultLibraries()) {
+      : library_(std::string(kVendor) + " " + std::to_string(NV_TENSORRT_MAJOR), kStem, asked,
+                 kVariable, DefaultLibraries()) {
     create_ = library_.Find<void*(void*, int32_t)>("createInferRuntime_INTERNAL");
     if (!create_)
       throw Failure(library_.path() + " is not " + kVendor +
