@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.kernels.c_programs import ROOT, Libjpeg, build_tool
+from tests.kernels.devices import build_emulated_driver
 from tests.runtime.command_line import CommandLine
 from tests.runtime.embedding import Installation, install, onnxruntime_headers, run
 
@@ -41,6 +42,12 @@ def pretending(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = ROOT / "tests/c/pretend_onnxruntime.c"
     run(build_tool("cc"), *flags, source, "-o", path, "-ldl")
     return path
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """tests/cuda/emulated_driver.cpp"""
+    return build_emulated_driver(tmp_path_factory.mktemp("emulated_driver"))
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.kernels.c_programs import INCLUDE, ROOT, Libjpeg, build_tool
-from tests.kernels.devices import Device, build_emulated_driver, open_emulated
+from tests.kernels.devices import Device, open_emulated
 from tests.kernels.images import synthetic
 from tests.runtime.embedding import onnxruntime_headers, onnxruntime_library, run
 
@@ -19,11 +19,6 @@ from jpegrt.kernels._native import check_create, lib
 from jpegrt.runtime.bundle import shipped_bundles
 
 CELLNET = shipped_bundles() / "cellnet"
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_emulated_driver(tmp_path_factory.mktemp("emulated_driver"))
 
 
 @pytest.fixture
