@@ -168,6 +168,7 @@ jpegrt_engine OpenEngine(const std::string& module, std::shared_ptr<const Bundle
   request.provider = opened->provider.get();
   request.library = opened->library.get();
   request.engines = opened->engines.get();
+  request.folder = opened->bundle->folder().c_str();
   request.model = opened->bundle->manifest().model.c_str();
   request.precision = opened->precision.c_str();
   request.read_graph = ModuleEngine::ReadGraph;

@@ -362,7 +362,7 @@ typedef struct jpegrt_engine_options {
   const char* provider;  /* the vendor library's execution provider; NULL = the module's first */
   const char* library;   /* path of the vendor's library; NULL = where the module looks */
   uint32_t device_index; /* which GPU, for providers that run on one */
-  const char* engines;   /* folder of built engines, for modules that run these; NULL = the cache */
+  const char* engines;   /* folder of built engines, for modules that run such; NULL = theirs */
 } jpegrt_engine_options;
 
 /* Opens a module and has it make an engine for the bundle, in a struct that jpegrt_session_create
@@ -383,7 +383,8 @@ typedef struct jpegrt_engine_options {
  * on CUDA, with the TensorRT that built them: full or lean, of the major version whose headers the
  * module was compiled with, opened at run time. It is the library that options or the environment
  * variable JPEGRT_TENSORRT name, else the system's libnvinfer, or libnvinfer_lean. Engines are
- * sought in options' folder, else in $XDG_CACHE_HOME/jpegrt/engines/MODEL (~/.cache). One that is
+ * sought in the folder that options name, else in `engines` in the bundle's, then in
+ * $XDG_CACHE_HOME/jpegrt/engines/MODEL (by default in ~/.cache). One that is
  * missing, not whole, built from other graphs, by another version or for another GPU is refused
  * with the command that builds it, and so is an image that no profile of its engine takes. A
  * restore waits on its stream for the one before it, whatever stream that was on; the memory for
@@ -404,6 +405,7 @@ typedef struct jpegrt_engine_request {
   const char* provider; /* or NULL */
   const char* library;  /* or NULL */
   const char* engines;  /* or NULL */
+  const char* folder;   /* the bundle's */
   const char* model;    /* names, for messages */
   const char* precision;
   /* Reads one of the bundle's graphs in that precision, as jpegrt_bundle_read_graph does. To be

@@ -25,6 +25,11 @@ fs::path Cache(const std::string& model) {
   return base / "jpegrt" / "engines" / model;
 }
 
+std::vector<fs::path> Folders(const jpegrt_engine_request& request) {
+  if (request.engines) return {request.engines};
+  return {fs::path(request.folder) / "engines", Cache(request.model)};
+}
+
 std::optional<std::string> ReadFile(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return std::nullopt;
@@ -77,17 +82,17 @@ class Sidecar {
 }  // namespace
 
 EngineFiles::EngineFiles(const jpegrt_engine_request& request, EngineKind kind)
-    : request_(request),
-      kind_(std::move(kind)),
-      folder_(request.engines ? fs::path(request.engines) : Cache(request.model)) {
+    : request_(request), kind_(std::move(kind)), folders_(Folders(request)) {
   std::string others;
-  std::error_code ignored;  // a folder that cannot be read has none
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder_, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (EndsWith(name, Suffix())) return;
-    if (EndsWith(name, ".engine") && name.front() != '.') others = "; it has " + name;
+  for (const fs::path& folder : folders_) {
+    std::error_code ignored;  // a folder that cannot be read has none
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+      const std::string name = entry.path().filename().string();
+      if (EndsWith(name, Suffix())) return;
+      if (EndsWith(name, ".engine")) others = "; there is " + name;
+    }
   }
-  throw Failure(folder_.string() + " has no engine of " + request_.model + " in " +
+  throw Failure(folders_.back().string() + " has no engine of " + request_.model + " in " +
                 request_.precision + " for " + kind_.flavour + " " + kind_.version + " on " +
                 kind_.target + others + ": run " + BuildCommand());
 }
@@ -98,13 +103,19 @@ std::string EngineFiles::Suffix() const {
 }
 
 fs::path EngineFiles::PathOf(const std::string& graph) const {
-  return folder_ / (graph + Suffix());
+  fs::path path;
+  for (const fs::path& folder : folders_) {
+    path = folder / (graph + Suffix());
+    std::error_code ignored;
+    if (fs::exists(path, ignored)) break;
+  }
+  return path;
 }
 
 std::string EngineFiles::BuildCommand() const {
   return std::string("jpegrt build ") + request_.model + " --flavour " + kind_.flavour +
          " --target " + kind_.target + " --precision " + request_.precision +
-         (request_.engines ? " -o " + folder_.string() : "");
+         (request_.engines ? " -o " + folders_.front().string() : "");
 }
 
 std::vector<uint8_t> EngineFiles::Read(const std::string& graph) const {

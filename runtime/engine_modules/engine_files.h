@@ -11,7 +11,7 @@
 
 namespace jpegrt {
 
-// What an engine has to be for. flavour: "tensorrt" or "rtx"; version: the library's; target: the
+// What an engine has to be for. flavour: "tensorrt", "lean" or "rtx"; version: the library's; target: the
 // GPU's, as "sm86".
 struct EngineKind {
   std::string flavour, version, target;
@@ -19,8 +19,8 @@ struct EngineKind {
 
 class EngineFiles {
  public:
-  // Of the request's model and precision, in its folder or else in the cache. Throws Failure if
-  // there is none of that kind.
+  // Of the request's model and precision, in the folder of engines that it names, or else in the
+  // bundle's and in the cache. Throws Failure if there is none of that kind.
   EngineFiles(const jpegrt_engine_request& request, EngineKind kind);
 
   std::filesystem::path PathOf(const std::string& graph) const;
@@ -34,7 +34,7 @@ class EngineFiles {
 
   const jpegrt_engine_request request_;
   const EngineKind kind_;
-  const std::filesystem::path folder_;
+  const std::vector<std::filesystem::path> folders_;  // where to look, in this order
 };
 
 }  // namespace jpegrt

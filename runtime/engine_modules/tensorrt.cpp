@@ -30,10 +30,10 @@ using jpegrt::cuda::Driver;
 #define JPEGRT_TEXT(number) JPEGRT_TEXT_OF(number)
 
 #ifdef TRT_MAJOR_RTX
-constexpr char kVendor[] = "TensorRT for RTX", kFlavour[] = "rtx", kStem[] = "libtensorrt_rtx";
+constexpr char kVendor[] = "TensorRT for RTX", kStem[] = "libtensorrt_rtx";
 constexpr char kVariable[] = "JPEGRT_TENSORRT_RTX";
 #else
-constexpr char kVendor[] = "TensorRT", kFlavour[] = "tensorrt", kStem[] = "libnvinfer";
+constexpr char kVendor[] = "TensorRT", kStem[] = "libnvinfer";
 constexpr char kVariable[] = "JPEGRT_TENSORRT";
 constexpr char kLeanLibrary[] = "libnvinfer_lean.so." JPEGRT_TEXT(NV_TENSORRT_MAJOR);
 #endif
@@ -101,6 +101,14 @@ class Library {
   }
 
   const std::string& version() const { return version_; }
+  // Whose engines it runs. The lean runtime is the one that builds none.
+  const char* flavour() const {
+#ifdef TRT_MAJOR_RTX
+    return "rtx";
+#else
+    return library_.Find<void()>("createInferBuilder_INTERNAL") ? "tensorrt" : "lean";
+#endif
+  }
   std::string name() const { return std::string(kVendor) + " " + version_; }
   Log& log() { return log_; }
 
@@ -328,7 +336,7 @@ class Engine {
   explicit Engine(const jpegrt_engine_request& request)
       : library_(request.library),
         device_(request.device_index),
-        files_(request, {kFlavour, library_.version(), device_.target()}) {
+        files_(request, {library_.flavour(), library_.version(), device_.target()}) {
     if (request.provider && std::strcmp(request.provider, "TensorRT") != 0)
       throw Failure("unknown execution provider " + std::string(request.provider) +
                     ": this engine module has TensorRT only");

@@ -5,7 +5,6 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.kernels.c_programs import INCLUDE, ROOT, build_tool
@@ -56,14 +55,17 @@ def build_module(folder: Path) -> Path:
     return module
 
 
-def build_library(folder: Path) -> Path:
-    """tests/c/fake_nvinfer.cpp"""
+def build_libraries(folder: Path) -> tuple[Path, Path]:
+    """tests/c/fake_nvinfer.cpp, as the full library and as the lean one, which has no builder."""
     header = Path(include_flags()[1]) / "NvInferImpl.h"
     (folder / "stubs.h").write_text(stubs(header.read_text()))
-    library = folder / "libnvinfer.so"
-    source = ROOT / "tests/c/fake_nvinfer.cpp"
-    run(build_tool("c++"), *_FLAGS, f"-I{folder}", *include_flags(), source, "-o", library)
-    return library
+    (folder / "builder.cpp").write_text('extern "C" void createInferBuilder_INTERNAL() {}\n')
+    source, compiler = ROOT / "tests/c/fake_nvinfer.cpp", build_tool("c++")
+    lean, full = folder / "libnvinfer_lean.so", folder / "libnvinfer.so"
+    run(compiler, *_FLAGS, f"-I{folder}", *include_flags(), source, "-o", lean)
+    rest = ["-Wl,--no-as-needed", str(lean), f"-Wl,-rpath,{folder}"]
+    run(compiler, *_FLAGS, folder / "builder.cpp", *rest, "-o", full)
+    return full, lean
 
 
 _FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-pthread"]
@@ -73,9 +75,9 @@ def stubs(header: str) -> str:
     """Classes that implement TensorRT's interfaces, in whatever version, by refusing every call."""
     classes = []
     for name in _INTERFACES:
-        body = re.search(rf"class V{name} : public VRoot\n{{(.*?)\n}};", header, re.S)
+        body = re.search(rf"class V{name} : public VRoot\n{{(.*?)\n}};", header, re.DOTALL)
         assert body, name
-        functions = re.findall(r"virtual (.*?) noexcept = 0;", body[1], re.S)
+        functions = re.findall(r"virtual (.*?) noexcept = 0;", body[1], re.DOTALL)
         assert len(functions) > 15, name
         classes.append(f"class Stub{name} : public nvinfer1::apiv::V{name} {{\n public:")
         for function in functions:
@@ -93,15 +95,14 @@ def write_engine(
     *,
     source: Path,
     precision: str = "fp32",
-    target: str = "sm99",
-    **changed: Any,
+    flavour: str = "tensorrt",
 ) -> Path:
     """An engine for the fake library, with its sidecar as `jpegrt build` writes it.
 
-    source: the bundle's file that it comes from; target: what the emulated driver has.
+    source: the bundle's file that it comes from.
     """
-    version = f"{tensorrt_major()}.9.8.7"
-    path = folder / f"{graph}.{precision}.tensorrt-{version}.{target}.engine"
+    version, target = f"{tensorrt_major()}.9.8.7", "sm99"  # the emulated driver's
+    path = folder / f"{graph}.{precision}.{flavour}-{version}.{target}.engine"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     facts = {
@@ -109,7 +110,7 @@ def write_engine(
         "model": "cellnet",
         "graph": graph,
         "precision": precision,
-        "flavour": "tensorrt",
+        "flavour": flavour,
         "version": version,
         "target": target,
         "driver": None,
@@ -120,8 +121,6 @@ def write_engine(
         "engine_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "engine_bytes": len(text),
         "build_seconds": 1.0,
-        **changed,
     }
-    kept = {name: value for name, value in facts.items() if value != "absent"}
-    path.with_name(f"{path.name}.json").write_text(json.dumps(kept))
+    path.with_name(f"{path.name}.json").write_text(json.dumps(facts))
     return path

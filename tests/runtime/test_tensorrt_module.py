@@ -15,11 +15,11 @@ from tests.kernels.c_programs import Libjpeg
 from tests.kernels.devices import Device, open_emulated
 from tests.kernels.engines import Identity
 from tests.kernels.images import synthetic
-from tests.runtime.fake_nvinfer import build_library, build_module, tensorrt_major, write_engine
+from tests.runtime.fake_nvinfer import build_libraries, build_module, tensorrt_major, write_engine
 
 from jpegrt.kernels import NativeError, Pipeline, Status, _native
 from jpegrt.kernels._native import check_create, lib
-from jpegrt.runtime.bundle import open_bundle, shipped_bundles
+from jpegrt.runtime.bundle import open_bundle
 
 # Two profiles, of up to 16 x 16 and 64 x 64 pixels, and scratch memory.
 GREY = """fake engine
@@ -39,13 +39,14 @@ BUILD = "run jpegrt build cellnet --flavour tensorrt --target sm99 --precision"
 class Built:
     module: Path
     library: Path
+    lean: Path
     driver: Path  # emulated
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory, driver: Path) -> Built:
     folder = tmp_path_factory.mktemp("tensorrt")
-    return Built(build_module(folder), build_library(folder), driver)
+    return Built(build_module(folder), *build_libraries(folder), driver)
 
 
 @pytest.fixture
@@ -218,9 +219,7 @@ def test_tensors_that_no_engine_takes(opened: Opened) -> None:
         "this engine runs on a GPU, and the session's tensors are on the CPU: "
         "make the session with cuda"
     )
-    assert run_grey(opened, dtype=1) == (
-        "this engine takes float32 tensors, and luma is another"
-    )
+    assert run_grey(opened, dtype=1) == ("this engine takes float32 tensors, and luma is another")
 
 
 def test_an_engine_with_half_tensors(opened: Opened, engines: Path, bundle_folder: Path) -> None:
@@ -297,7 +296,7 @@ def test_a_folder_without_such_engines(built: Built, engines: Path, bundle_folde
     folder = str(engines).encode()
     why = refusal(built, bundle_folder, engines=folder, precision=b"fp16")
     assert why.startswith(f"{engines} has no engine of cellnet in fp16 for tensorrt ")
-    assert " on sm99; it has grey.fp32.tensorrt-" in why
+    assert " on sm99; there is grey.fp32.tensorrt-" in why
     assert why.endswith(f"{BUILD} fp16 -o {engines}")
     nowhere = refusal(built, bundle_folder, engines=folder + b"/none", precision=b"int8")
     assert nowhere.endswith(f"{BUILD} int8 -o {engines}/none")
@@ -317,6 +316,38 @@ def test_the_cache_is_where_engines_are_sought(
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(engines.parent))
     assert refusal(built, bundle_folder).startswith(f"{engines.parent}/.cache/jpegrt/engines/")
+
+
+def test_a_bundle_may_bring_its_engines(
+    built: Built, engines: Path, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are looked into: 420 is in the cache alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(engines.parent))
+    shutil.copytree(engines, bundle_folder / "engines")
+    write_engine(
+        engines.parent / "jpegrt/engines/cellnet",
+        "420",
+        GREY,
+        source=bundle_folder / "420.fp32.onnx",
+    )
+    engine = Opened(built, bundle_folder)
+    assert run_grey(engine) == ""
+    assert engine.run("420", grey(4, 4), restored(4, 4)) == ""
+    assert f"{engines.parent}/jpegrt/engines/cellnet/444" in engine.run("444", {}, {})
+    engine.close()
+
+
+def test_the_lean_runtime_has_engines_of_its_own(
+    built: Built, engines: Path, bundle_folder: Path
+) -> None:
+    lean = {"library": str(built.lean).encode(), "engines": str(engines).encode()}
+    why = refusal(built, bundle_folder, **lean)
+    assert " in fp32 for lean " in why and "run jpegrt build cellnet --flavour lean --target" in why
+    source = bundle_folder / "grey.fp32.onnx"
+    write_engine(engines, "grey", GREY, source=source, flavour="lean")
+    engine = Opened(built, bundle_folder, **lean)
+    assert run_grey(engine) == ""
+    engine.close()
 
 
 def test_precisions_are_the_modules_own(built: Built, engines: Path, bundle_folder: Path) -> None:

@@ -208,6 +208,7 @@ class EngineRequest(ct.Structure):
         ("provider", ct.c_char_p),
         ("library", ct.c_char_p),
         ("engines", ct.c_char_p),
+        ("folder", ct.c_char_p),
         ("model", ct.c_char_p),
         ("precision", ct.c_char_p),
         ("read_graph", ReadGraph),
