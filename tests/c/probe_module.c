@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef OWN_PRECISIONS
+JPEGRT_API const char* const jpegrt_engine_module_precisions[] = {"fp16", "fp32", NULL};
+#endif
+
 typedef struct probe {
   jpegrt_engine_request request;
   FILE* log; /* the vendor's library, as far as this module is concerned */
@@ -62,6 +66,10 @@ JPEGRT_API jpegrt_status jpegrt_engine_module_open(const jpegrt_engine_request* 
   self->log = fopen(request->library, "a");
   fprintf(self->log, "%s %s on %s, %lu threads, device %lu\n", request->model, request->precision,
           provider, (unsigned long)request->threads, (unsigned long)request->device_index);
+  fprintf(self->log, "engines in %s, bundle in %s, %s, %s\n",
+          request->engines ? request->engines : "no folder", request->folder,
+          request->file_sha256(request->bundle, "grey.fp32.onnx"),
+          request->file_sha256(request->bundle, "manifest.json") ? "and more" : "no more");
   engine->struct_size = sizeof *engine;
   engine->user = self;
   engine->run = run;
