@@ -74,8 +74,9 @@ BUILDING: Symbols = {
     "OnnxParser": ("get_error", "num_errors", "parse"),
     "ParserError": ("desc",),
     "IOptimizationProfile": ("set_shape",),
-    "IBuilderConfig": ("add_optimization_profile",),
-    "ICudaEngine": ("create_engine_inspector",),
+    "IBuilderConfig": ("add_optimization_profile", "profiling_verbosity"),
+    "ProfilingVerbosity": ("DETAILED",),
+    "ICudaEngine": ("create_engine_inspector", "get_device_memory_size_for_profile_v2"),
     "EngineInspector": ("get_engine_information",),
     "LayerInformationFormat": ("JSON", "ONELINE"),
 }

@@ -31,6 +31,7 @@ class FakeTensorRt(ModuleType):
         self.OnnxParser = Parser
         self.Runtime = Runtime
         self.LayerInformationFormat = LayerInformationFormat
+        self.ProfilingVerbosity = ProfilingVerbosity
         self.Builder = lambda log: Builder(self, log)
         if flavour == "rtx":
             self.ComputeCapability = Capability
@@ -45,6 +46,11 @@ class Capability(Enum):
     CURRENT = "current"
     SM75 = "sm75"
     SM86 = "sm86"
+
+
+class ProfilingVerbosity(Enum):
+    LAYER_NAMES_ONLY = 0
+    DETAILED = 2
 
 
 class LayerInformationFormat(Enum):
@@ -127,6 +133,7 @@ class Config:
         self.num_compute_capabilities = 0
         self.capability: Any = None
         self.cache: bytes | None = None
+        self.profiling_verbosity = ProfilingVerbosity.LAYER_NAMES_ONLY
 
     def add_optimization_profile(self, profile: Profile) -> None:
         self.profiles.append(profile)
@@ -173,6 +180,7 @@ class Builder:
     def build_serialized_network(self, network: Network, config: Config) -> bytes | None:
         assert network.graph, "parse first"
         assert config.profiles, "dynamic sizes need a profile"
+        assert config.profiling_verbosity is ProfilingVerbosity.DETAILED
         for profile in config.profiles:
             for tensor in network.inputs:
                 for size, low, middle, high in zip(
@@ -203,13 +211,21 @@ class Builder:
 class Runtime:
     def __init__(self, log: Any) -> None:
         assert isinstance(log, Logger)
+        self._log: Any = log
 
-    def deserialize_cuda_engine(self, engine: bytes) -> "Engine":
-        assert engine.startswith(b"engine ")
+    def deserialize_cuda_engine(self, engine: bytes) -> "Engine | None":
+        if not engine.startswith(b"engine "):
+            self._log.log(Severity.ERROR, "magic tag\ndoes not match")
+            return None
         return Engine()
 
 
 class Engine:
+    num_optimization_profiles = 3
+
+    def get_device_memory_size_for_profile_v2(self, profile: int) -> int:
+        return (7, 48, 1000)[profile] << 20
+
     def create_engine_inspector(self) -> "Engine":
         return self
 
