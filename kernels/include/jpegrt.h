@@ -389,7 +389,8 @@ typedef struct jpegrt_engine_options {
  * with the command that builds it, and so is an image that no profile of its engine takes. A
  * restore waits on its stream for the one before it, whatever stream that was on; the memory for
  * activations is the pool's, as a session's is. The one provider is TensorRT; threads do not
- * matter. */
+ * matter. The module tensorrt_rtx is the same for TensorRT for RTX: libtensorrt_rtx, and
+ * JPEGRT_TENSORRT_RTX. */
 JPEGRT_API jpegrt_status jpegrt_engine_open(const char* module, const jpegrt_bundle* bundle,
                                             const jpegrt_engine_options* options,
                                             jpegrt_engine* out);

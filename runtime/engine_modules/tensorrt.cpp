@@ -56,6 +56,10 @@ class Log : public nvinfer1::ILogger {
     if (error_.empty()) error_ = message;
   }
 
+  bool has_error() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return !error_.empty();
+  }
   void Forget() {
     const std::lock_guard<std::mutex> lock(mutex_);
     error_.clear();
@@ -115,9 +119,12 @@ class Library {
   // In the thread's current CUDA context. Throws Failure.
   std::unique_ptr<nvinfer1::ICudaEngine> Deserialise(const std::vector<uint8_t>& engine,
                                                      const std::string& path) {
-    if (!runtime_)
-      runtime_.reset(static_cast<nvinfer1::IRuntime*>(create_(&log_, NV_TENSORRT_VERSION)));
-    if (!runtime_) throw log_.Explain(name() + " cannot start");
+    if (!runtime_) {
+      void* const made = create_(&log_, NV_TENSORRT_VERSION);
+      // Without a working driver the lean library's is not null, and nothing either.
+      if (!made || log_.has_error()) throw log_.Explain(name() + " cannot start");
+      runtime_.reset(static_cast<nvinfer1::IRuntime*>(made));
+    }
     std::unique_ptr<nvinfer1::ICudaEngine> made(
         runtime_->deserializeCudaEngine(engine.data(), engine.size()));
     if (!made) throw log_.Explain(name() + " refuses " + path);

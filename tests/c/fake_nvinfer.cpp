@@ -302,7 +302,7 @@ void* createInferRuntime_INTERNAL(void* logger, int32_t version) noexcept {
   Expect(logger && version == NV_TENSORRT_VERSION, "another version's headers");
   if (Plays("dead")) {
     static_cast<ILogger*>(logger)->log(ILogger::Severity::kERROR, "CUDA does not start");
-    return nullptr;
+    return reinterpret_cast<void*>(0x228);  // as TensorRT's lean library does
   }
   return static_cast<IRuntime*>(new Runtime(static_cast<ILogger*>(logger)));
 }

@@ -10,6 +10,8 @@ import pytest
 from tests.kernels.c_programs import INCLUDE, ROOT, build_tool
 from tests.runtime.embedding import run
 
+from jpegrt.runtime.engine_files import EngineFacts, engine_name, sidecar_of
+
 _HEADER = "NvInferRuntime.h"
 _FETCHED = ROOT / "build/tensorrt/include"
 _CUDA = [Path("/usr/local/cuda/include"), Path("/usr/include")]
@@ -96,31 +98,31 @@ def write_engine(
     source: Path,
     precision: str = "fp32",
     flavour: str = "tensorrt",
+    version: str = "",
 ) -> Path:
     """An engine for the fake library, with its sidecar as `jpegrt build` writes it.
 
-    source: the bundle's file that it comes from.
+    source: the bundle's file that it comes from; version: the fake library's unless given.
     """
-    version, target = f"{tensorrt_major()}.9.8.7", "sm99"  # the emulated driver's
-    path = folder / f"{graph}.{precision}.{flavour}-{version}.{target}.engine"
+    version, target = version or f"{tensorrt_major()}.9.8.7", "sm99"  # the emulated driver's
+    path = folder / engine_name(graph, precision, flavour, version, target)
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    facts = {
-        "format": 1,
-        "model": "cellnet",
-        "graph": graph,
-        "precision": precision,
-        "flavour": flavour,
-        "version": version,
-        "target": target,
-        "driver": None,
-        "profiles": {},
-        "source": source.name,
-        "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
-        "onnx_sha256": "",
-        "engine_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "engine_bytes": len(text),
-        "build_seconds": 1.0,
-    }
-    path.with_name(f"{path.name}.json").write_text(json.dumps(facts))
+    facts = EngineFacts(
+        model="cellnet",
+        graph=graph,
+        precision=precision,
+        flavour=flavour,
+        version=version,
+        target=target,
+        driver=None,
+        profiles={},
+        source=source.name,
+        source_sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
+        onnx_sha256="",
+        engine_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        engine_bytes=len(text),
+        build_seconds=1.0,
+    )
+    sidecar_of(path).write_text(json.dumps(facts.to_json()))
     return path

@@ -6,19 +6,24 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.kernels.c_programs import Libjpeg
-from tests.kernels.devices import Device, open_emulated
+from tests.kernels.devices import Device, open_emulated, open_gpu
 from tests.kernels.engines import Identity
 from tests.kernels.images import synthetic
 from tests.runtime.fake_nvinfer import build_libraries, build_module, tensorrt_major, write_engine
 
+from jpegrt.export.build import BuildRequest, build
+from jpegrt.export.builder import device_target
+from jpegrt.export.profiles import Profile
 from jpegrt.kernels import NativeError, Pipeline, Status, _native
 from jpegrt.kernels._native import check_create, lib
+from jpegrt.runtime import Session
 from jpegrt.runtime.bundle import open_bundle
 
 # Two profiles, of up to 16 x 16 and 64 x 64 pixels, and scratch memory.
@@ -47,6 +52,44 @@ class Built:
 def built(tmp_path_factory: pytest.TempPathFactory, driver: Path) -> Built:
     folder = tmp_path_factory.mktemp("tensorrt")
     return Built(build_module(folder), *build_libraries(folder), driver)
+
+
+def open_session(
+    module: Path, bundle_folder: Path, device: Device, *, engines: bytes, library: Path
+) -> ct.c_void_p:
+    """On the device, in fp32."""
+    read = _native.ReadOptions(ct.sizeof(_native.ReadOptions), 0, 0)
+    options = _native.SessionOptions(
+        ct.sizeof(_native.SessionOptions), 1, read, cuda=device.kernels.handle
+    )
+    engine = _native.EngineOptions(
+        ct.sizeof(_native.EngineOptions),
+        precision=b"fp32",
+        library=str(library).encode(),
+        engines=engines,
+    )
+    session = ct.c_void_p()
+    status = lib.jpegrt_session_open(
+        str(bundle_folder).encode(),
+        str(module).encode(),
+        ct.byref(options),
+        ct.byref(engine),
+        ct.byref(session),
+    )
+    check_create(status)
+    return session
+
+
+def restore_on(
+    session: ct.c_void_p, jpeg: bytes, device: Device, shape: tuple[int, ...]
+) -> NDArray[np.uint8]:
+    """A grey JPEG, on the device's stream."""
+    assert lib.jpegrt_session_read(session, jpeg, len(jpeg), ct.byref(_native.Image())) == 0
+    out = device.upload(np.zeros(shape, np.uint8))
+    assert not lib.jpegrt_session_restore_device(
+        session, out.pointer, shape[1], _native.Dtype.UINT8, device.stream
+    ), lib.jpegrt_session_message(session)
+    return device.download(out)
 
 
 @pytest.fixture
@@ -399,6 +442,53 @@ def test_what_is_missing_is_named(
         assert f"libnvinfer_lean.so.{major}" in refusal(built, bundle_folder, engines=folder)
 
 
+def test_the_vendors_own_library_refuses_a_driver_that_is_none(
+    built: Built, engines: Path, bundle_folder: Path
+) -> None:
+    """The emulated one, which serves no CUDA runtime."""
+    spec = find_spec("tensorrt_lean_libs")
+    if not spec or not spec.origin:
+        pytest.skip("no tensorrt_lean_libs: pip install tensorrt_lean_cu13_libs")
+    (library,) = Path(spec.origin).parent.glob(f"libnvinfer_lean.so.{tensorrt_major()}")
+    options = {"library": str(library).encode(), "engines": str(engines).encode()}
+    version = refusal(built, bundle_folder, **options).split(" for lean ")[1].split(" on ")[0]
+    source = bundle_folder / "grey.fp32.onnx"
+    write_engine(engines, "grey", GREY, source=source, flavour="lean", version=version)
+    engine = Opened(built, bundle_folder, **options)
+    why = run_grey(engine)
+    engine.close()
+    assert why.startswith(f"TensorRT {version} ") and "CUDA" in why
+
+
+@pytest.mark.gpu
+def test_a_gpu_restores_as_the_cpu_does(
+    built: Built, bundle_folder: Path, libjpeg: Libjpeg, tmp_path: Path
+) -> None:
+    """TensorRT's own builder and library, at two sizes and so in two profiles."""
+    device, target = open_gpu(), device_target()
+    spec = find_spec("tensorrt_libs")
+    if not spec or not spec.origin:
+        pytest.skip("no TensorRT: pip install 'jpegrt[tensorrt]'")
+    library = Path(spec.origin).parent / f"libnvinfer.so.{tensorrt_major()}"
+    profiles = [Profile("small", (1, 8, 8), (1, 32, 32), (1, 64, 64))]
+    profiles.append(Profile("large", (1, 8, 8), (1, 128, 128), (1, 256, 256)))
+    bundle = open_bundle(bundle_folder)
+    request = BuildRequest(
+        bundle, tmp_path, [str(target)], ["fp32"], profiles, "tensorrt", graphs=["grey"]
+    )
+    assert all(part.facts for part in build(request, print))
+    session = open_session(
+        built.module, bundle_folder, device, engines=str(tmp_path).encode(), library=library
+    )
+    python = Session("cellnet", engine="onnxruntime", precision="fp32")
+    for size in [(40, 56), (200, 120), (40, 56)]:
+        jpeg = libjpeg.encode(synthetic(*size, 1), quality=30)
+        expected = python.restore(jpeg).astype(int)
+        assert np.abs(restore_on(session, jpeg, device, size) - expected).max() <= 1
+    lib.jpegrt_session_destroy(session)
+    device.close()
+
+
 @pytest.fixture
 def device(built: Built) -> Iterator[Device]:
     opened = open_emulated(built.driver)
@@ -415,31 +505,11 @@ def test_a_session_restores_on_the_callers_stream(
     pipeline = Pipeline(open_bundle(bundle_folder).spec, Identity())
     expected = np.empty(pipeline.read(jpeg), np.uint8)
     pipeline.restore(expected)
-    read = _native.ReadOptions(ct.sizeof(_native.ReadOptions), 0, 0)
-    options = _native.SessionOptions(
-        ct.sizeof(_native.SessionOptions), 1, read, cuda=device.kernels.handle
+    session = open_session(
+        built.module, bundle_folder, device, engines=str(engines).encode(), library=built.library
     )
-    engine = _native.EngineOptions(
-        ct.sizeof(_native.EngineOptions), precision=b"fp32", engines=str(engines).encode()
-    )
-    session = ct.c_void_p()
-    check_create(
-        lib.jpegrt_session_open(
-            str(bundle_folder).encode(),
-            str(built.module).encode(),
-            ct.byref(options),
-            ct.byref(engine),
-            ct.byref(session),
-        )
-    )
-    assert lib.jpegrt_session_read(session, jpeg, len(jpeg), ct.byref(_native.Image())) == 0
-    out = device.upload(np.zeros_like(expected))
-    stride = expected.shape[1]
     for _ in range(2):
-        assert not lib.jpegrt_session_restore_device(
-            session, out.pointer, stride, _native.Dtype.UINT8, device.stream
-        ), lib.jpegrt_session_message(session)
-    np.testing.assert_array_equal(device.download(out), expected)
+        np.testing.assert_array_equal(restore_on(session, jpeg, device, expected.shape), expected)
     lib.jpegrt_session_destroy(session)
     run = f"run 1x4x20x28 profile 1 stream {device.stream:#x}"
     assert log_of(engines) == ["engine", "context", run, run, "ended"]
