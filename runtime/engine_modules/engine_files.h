@@ -11,8 +11,8 @@
 
 namespace jpegrt {
 
-// What an engine has to be for. flavour: "tensorrt", "lean" or "rtx"; version: the library's; target: the
-// GPU's, as "sm86".
+// What an engine has to be for. flavour: "tensorrt", "lean" or "rtx"; version: the library's;
+// target: the GPU's, as "sm86".
 struct EngineKind {
   std::string flavour, version, target;
 };
