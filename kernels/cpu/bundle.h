@@ -16,6 +16,7 @@ class Bundle {
   Bundle(const Bundle&) = delete;
   Bundle& operator=(const Bundle&) = delete;
 
+  const std::string& folder() const { return folder_; }
   const Manifest& manifest() const { return manifest_; }
   const jpegrt_model& model() const { return model_; }
 

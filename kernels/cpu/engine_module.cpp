@@ -66,12 +66,43 @@ std::unique_ptr<SharedObject> OpenModule(const std::string& module) {
                                      "): install it beside libjpegrt, or give its path");
 }
 
+// The precision that is asked for, of the module's own if it has such, else of the bundle's.
+std::string ChoosePrecision(const SharedObject& object, const std::string& module,
+                            const Bundle& bundle, const char* asked) {
+  const auto* own =
+      static_cast<const char* const*>(object.Symbol("jpegrt_engine_module_precisions"));
+  if (!own || !*own) return bundle.ChoosePrecision(asked);
+  const std::string wanted = asked ? asked : bundle.manifest().default_precision;
+  std::string known;
+  for (const char* const* precision = own; *precision; ++precision) {
+    if (*precision == wanted) return wanted;
+    known += (known.empty() ? "" : ", ") + std::string(*precision);
+  }
+  if (!asked) return *own;
+  throw Error(JPEGRT_ERR_INVALID_ARGUMENT, "engine module " + module + " has no precision " +
+                                               wanted + ": choose one of " + known);
+}
+
+// A string of options that outlives them.
+class KeptString {
+ public:
+  explicit KeptString(const char* given) : is_given_(given), text_(given ? given : "") {}
+  const char* get() const { return is_given_ ? text_.c_str() : nullptr; }
+
+ private:
+  bool is_given_;
+  std::string text_;
+};
+
 // What a module's engine needs as long as it lives. The strings of the request are these.
 struct ModuleEngine {
+  explicit ModuleEngine(const jpegrt_engine_options& options)
+      : provider(options.provider), library(options.library), engines(options.engines) {}
+
   std::unique_ptr<SharedObject> object;
   std::shared_ptr<const Bundle> bundle;
-  std::string precision, provider, library;
-  bool has_library = false;
+  std::string precision;
+  const KeptString provider, library, engines;
   std::vector<uint8_t> graph;  // the last one read
   jpegrt_engine engine = {};
 
@@ -88,6 +119,12 @@ struct ModuleEngine {
     });
     if (status != JPEGRT_OK) std::snprintf(message, message_size, "%s", why.c_str());
     return status;
+  }
+
+  static const char* FileSha256(void* user, const char* file) {
+    const auto& listed = Of(user)->bundle->manifest().sha256;
+    const auto found = listed.find(file);
+    return found == listed.end() ? nullptr : found->second.c_str();
   }
 
   static int Run(void* user, const char* graph, const jpegrt_tensor* inputs, size_t n_inputs,
@@ -113,29 +150,29 @@ struct ModuleEngine {
 
 jpegrt_engine OpenEngine(const std::string& module, std::shared_ptr<const Bundle> bundle,
                          const jpegrt_engine_options& options) {
-  auto opened = std::make_unique<ModuleEngine>();
-  opened->precision = bundle->ChoosePrecision(options.precision);
+  auto opened = std::make_unique<ModuleEngine>(options);
   opened->bundle = std::move(bundle);
-  opened->provider = options.provider ? options.provider : "CPU";
-  opened->has_library = options.library;
-  if (options.library) opened->library = options.library;
   opened->object = OpenModule(module);
   auto* open = reinterpret_cast<jpegrt_engine_module_open_function*>(
       opened->object->Symbol("jpegrt_engine_module_open"));
   if (!open)
     throw Error(JPEGRT_ERR_ENGINE,
                 module + " is no engine module: it exports no jpegrt_engine_module_open");
+  opened->precision = ChoosePrecision(*opened->object, module, *opened->bundle, options.precision);
 
   jpegrt_engine_request request = {};
   request.struct_size = sizeof request;
   request.abi = JPEGRT_ENGINE_MODULE_ABI;
   request.threads = options.threads;
   request.device_index = options.device_index;
-  request.provider = opened->provider.c_str();
-  request.library = opened->has_library ? opened->library.c_str() : nullptr;
+  request.provider = opened->provider.get();
+  request.library = opened->library.get();
+  request.engines = opened->engines.get();
+  request.folder = opened->bundle->folder().c_str();
   request.model = opened->bundle->manifest().model.c_str();
   request.precision = opened->precision.c_str();
   request.read_graph = ModuleEngine::ReadGraph;
+  request.file_sha256 = ModuleEngine::FileSha256;
   request.bundle = opened.get();
 
   char message[1024] = "the engine module failed without a message";

@@ -358,10 +358,11 @@ JPEGRT_API jpegrt_status jpegrt_bundle_read_graph(jpegrt_bundle* bundle, const c
 typedef struct jpegrt_engine_options {
   uint32_t struct_size;
   uint32_t threads;      /* that run the network, at most 1024; 0 = one per core */
-  const char* precision; /* one of the bundle's; NULL = its default */
-  const char* provider;  /* the vendor library's execution provider; NULL = "CPU" */
+  const char* precision; /* one of the bundle's, or of the module's own; NULL = the default */
+  const char* provider;  /* the vendor library's execution provider; NULL = the module's first */
   const char* library;   /* path of the vendor's library; NULL = where the module looks */
   uint32_t device_index; /* which GPU, for providers that run on one */
+  const char* engines;   /* folder of built engines, for modules that run such; NULL = theirs */
 } jpegrt_engine_options;
 
 /* Opens a module and has it make an engine for the bundle, in a struct that jpegrt_session_create
@@ -376,12 +377,25 @@ typedef struct jpegrt_engine_options {
  * CUDA session needs CUDA or TensorRT, with a device_index that its handle is attached to by
  * ordinal. A graph is then loaded for the stream that it first runs on, and again when that
  * changes, which takes as long as the first time: keep to one stream. It must be idle before a
- * restore on another, and must outlive the engine or the next such restore. */
+ * restore on another, and must outlive the engine or the next such restore.
+ *
+ * The module tensorrt runs the engines that `jpegrt build` made, in fp32, fp16 or int8, on sessions
+ * on CUDA, with the TensorRT that built them: full or lean, of the major version whose headers the
+ * module was compiled with, opened at run time. It is the library that options or the environment
+ * variable JPEGRT_TENSORRT name, else the system's libnvinfer, or libnvinfer_lean. Engines are
+ * sought in the folder that options name, else in `engines` in the bundle's, then in
+ * $XDG_CACHE_HOME/jpegrt/engines/MODEL (by default in ~/.cache). One that is
+ * missing, not whole, built from other graphs, by another version or for another GPU is refused
+ * with the command that builds it, and so is an image that no profile of its engine takes. A
+ * restore waits on its stream for the one before it, whatever stream that was on; the memory for
+ * activations is the pool's, as a session's is. The one provider is TensorRT; threads do not
+ * matter. The module tensorrt_rtx is the same for TensorRT for RTX: libtensorrt_rtx, and
+ * JPEGRT_TENSORRT_RTX. */
 JPEGRT_API jpegrt_status jpegrt_engine_open(const char* module, const jpegrt_bundle* bundle,
                                             const jpegrt_engine_options* options,
                                             jpegrt_engine* out);
 
-#define JPEGRT_ENGINE_MODULE_ABI 1
+#define JPEGRT_ENGINE_MODULE_ABI 2
 
 /* What a module is asked for. The strings live as long as the engine. */
 typedef struct jpegrt_engine_request {
@@ -389,21 +403,29 @@ typedef struct jpegrt_engine_request {
   uint32_t abi;     /* JPEGRT_ENGINE_MODULE_ABI of the caller */
   uint32_t threads; /* at least 1 */
   uint32_t device_index;
-  const char* provider;
-  const char* library; /* or NULL */
-  const char* model;   /* names, for messages */
+  const char* provider; /* or NULL */
+  const char* library;  /* or NULL */
+  const char* engines;  /* or NULL */
+  const char* folder;   /* the bundle's */
+  const char* model;    /* names, for messages */
   const char* precision;
   /* Reads one of the bundle's graphs in that precision, as jpegrt_bundle_read_graph does. To be
    * called with `bundle` from the module's open or its engine's `run`; the bytes live until the
    * next call, or until that function returns. A failure leaves its sentence in `message`. */
   jpegrt_status (*read_graph)(void* bundle, const char* graph, const uint8_t** bytes, size_t* size,
                               char* message, size_t message_size);
+  /* The SHA-256 that the manifest lists for a file of the bundle, as 64 hexadecimal digits; NULL if
+   * it lists none. */
+  const char* (*file_sha256)(void* bundle, const char* file);
   void* bundle;
 } jpegrt_engine_request;
 
 /* The one function that a module exports, as `jpegrt_engine_module_open`. It refuses an `abi` that
  * it does not know, copies what it needs of the request, and fills `engine`. When it fails it
- * leaves nothing to destroy, and its sentence in `message`. */
+ * leaves nothing to destroy, and its sentence in `message`.
+ * A module that runs files of its own instead of the bundle's graphs may also export
+ * `const char* const jpegrt_engine_module_precisions[]`, which ends with NULL: `precision` is then
+ * one of these, by default the bundle's default one or else the first. */
 typedef jpegrt_status jpegrt_engine_module_open_function(const jpegrt_engine_request* request,
                                                          jpegrt_engine* engine, char* message,
                                                          size_t message_size);

@@ -3,20 +3,19 @@
 //
 // Only the header is needed to build it. libonnxruntime is opened when an engine is.
 
-#include <dlfcn.h>
 #include <onnxruntime_c_api.h>
 #include <onnxruntime_run_options_config_keys.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
+#include <iterator>
 #include <map>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "jpegrt.h"
+#include "module.h"
+#include "vendor_library.h"
 
 namespace {
 
@@ -35,62 +34,28 @@ constexpr const char* kDefaultLibraries[] = {"libonnxruntime.dylib"};
 constexpr const char* kDefaultLibraries[] = {"libonnxruntime.so.1", "libonnxruntime.so"};
 #endif
 
-class Failure : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
+using jpegrt::Failure;
+using jpegrt::OneLine;
 
-// A vendor's message spreads over lines.
-std::string OneLine(const std::string& text) {
-  std::string line;
-  for (const char c : text) {
-    const bool is_space = static_cast<unsigned char>(c) <= ' ';
-    if (!is_space)
-      line += c;
-    else if (!line.empty() && line.back() != ' ')
-      line += ' ';
-  }
-  while (!line.empty() && line.back() == ' ') line.pop_back();
-  return line;
-}
-
-// libonnxruntime. It stays in memory when it is closed: its threads and destructors do not survive
-// being unmapped.
+// libonnxruntime, and its table of functions.
 class Library {
  public:
-  explicit Library(const char* asked) {
-    const char* const variable = std::getenv(kVariable);
-    if (!asked && variable && *variable) asked = variable;
-    std::string errors;
-    if (asked)
-      Open(asked, &errors);
-    else
-      for (const char* name : kDefaultLibraries)
-        if (!handle_) Open(name, &errors);
-    if (!handle_)
-      throw Failure("ONNX Runtime cannot be opened (" + errors +
-                    "): install it, and name its libonnxruntime in " + kVariable +
-                    " if it is not where the system looks for libraries");
-    auto* base = reinterpret_cast<const OrtApiBase* (*)()>(dlsym(handle_, "OrtGetApiBase"));
-    if (!base) {
-      dlclose(handle_);
-      throw Failure(path_ + " is not ONNX Runtime: it exports no OrtGetApiBase");
-    }
+  explicit Library(const char* asked)
+      : library_("ONNX Runtime", "libonnxruntime", asked, kVariable,
+                 {std::begin(kDefaultLibraries), std::end(kDefaultLibraries)}) {
+    const std::string& path = library_.path();
+    auto* base = library_.Find<const OrtApiBase*()>("OrtGetApiBase");
+    if (!base) throw Failure(path + " is not ONNX Runtime: it exports no OrtGetApiBase");
     const std::string version = base()->GetVersionString();
     // Asked first, because GetApi prints when it refuses.
     unsigned major = 0, minor = 0;
     const bool is_known = std::sscanf(version.c_str(), "%u.%u", &major, &minor) == 2;
     if (is_known && (major > 1 || minor >= kApi)) api_ = base()->GetApi(kApi);
-    if (!api_) {
-      dlclose(handle_);
-      throw Failure(path_ + " is ONNX Runtime " + version + ", which is too old: install 1." +
+    if (!api_)
+      throw Failure(path + " is ONNX Runtime " + version + ", which is too old: install 1." +
                     std::to_string(kApi) + " or newer");
-    }
-    name_ = "ONNX Runtime " + version + " (" + path_ + ")";
+    name_ = "ONNX Runtime " + version + " (" + path + ")";
   }
-  ~Library() { dlclose(handle_); }
-  Library(const Library&) = delete;
-  Library& operator=(const Library&) = delete;
 
   const OrtApi* operator->() const { return api_; }
   const std::string& name() const { return name_; }
@@ -104,16 +69,8 @@ class Library {
   }
 
  private:
-  void Open(const char* path, std::string* errors) {
-    handle_ = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (handle_)
-      path_ = path;
-    else
-      *errors += (errors->empty() ? "" : "; ") + std::string(dlerror());
-  }
-
-  void* handle_ = nullptr;
-  std::string path_, name_;
+  const jpegrt::VendorLibrary library_;
+  std::string name_;
   const OrtApi* api_ = nullptr;
 };
 
@@ -124,7 +81,9 @@ using Owned = std::unique_ptr<T, void (*)(T*)>;
 class Engine {
  public:
   explicit Engine(const jpegrt_engine_request& request)
-      : request_(request), provider_(request.provider), ort_(request.library) {
+      : request_(request),
+        provider_(request.provider ? request.provider : "CPU"),
+        ort_(request.library) {
     const std::string otherwise = ort_.name() + " failed";
     OrtEnv* env = nullptr;
     ort_.Check(ort_->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "jpegrt", &env), otherwise);
@@ -306,39 +265,10 @@ class Engine {
   std::map<std::string, Loaded> sessions_;
 };
 
-// No exception may cross the C ABI.
-template <typename Body>
-bool Try(char* message, size_t message_size, const Body& body) noexcept {
-  try {
-    body();
-    return true;
-  } catch (const std::exception& error) {
-    std::snprintf(message, message_size, "%s", error.what());
-  } catch (...) {
-    std::snprintf(message, message_size, "the engine failed");
-  }
-  return false;
-}
-
-int Run(void* user, const char* graph, const jpegrt_tensor* inputs, size_t n_inputs,
-        const jpegrt_tensor* outputs, size_t n_outputs, void* stream, char* message,
-        size_t message_size) {
-  return !Try(message, message_size, [&] {
-    static_cast<Engine*>(user)->Run(graph, inputs, n_inputs, outputs, n_outputs, stream);
-  });
-}
-
-void Destroy(void* user) { delete static_cast<Engine*>(user); }
-
 }  // namespace
 
 extern "C" JPEGRT_API jpegrt_status jpegrt_engine_module_open(const jpegrt_engine_request* request,
                                                               jpegrt_engine* engine, char* message,
                                                               size_t message_size) {
-  const bool opened = Try(message, message_size, [&] {
-    if (request->abi != JPEGRT_ENGINE_MODULE_ABI || request->struct_size != sizeof *request)
-      throw Failure("this engine module is for another version of jpegrt: install both alike");
-    *engine = {sizeof *engine, new Engine(*request), Run, Destroy};
-  });
-  return opened ? JPEGRT_OK : JPEGRT_ERR_ENGINE;
+  return jpegrt::OpenEngine<Engine>(request, engine, message, message_size);
 }

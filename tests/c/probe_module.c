@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef OWN_PRECISIONS
+JPEGRT_API const char* const jpegrt_engine_module_precisions[] = {"fp16", "fp32", NULL};
+#endif
+
 typedef struct probe {
   jpegrt_engine_request request;
   FILE* log; /* the vendor's library, as far as this module is concerned */
@@ -45,22 +49,27 @@ static void destroy(void* user) {
 JPEGRT_API jpegrt_status jpegrt_engine_module_open(const jpegrt_engine_request* request,
                                                    jpegrt_engine* engine, char* message,
                                                    size_t message_size) {
+  const char* provider = request->provider ? request->provider : "CPU";
   probe* self;
   if (request->abi != JPEGRT_ENGINE_MODULE_ABI || request->struct_size != sizeof *request) {
     snprintf(message, message_size, "another version");
     return JPEGRT_ERR_ENGINE;
   }
-  if (strcmp(request->provider, "refusing") == 0) {
+  if (strcmp(provider, "refusing") == 0) {
     snprintf(message, message_size, "no\nthank you");
     return JPEGRT_ERR_UNSUPPORTED;
   }
-  if (strcmp(request->provider, "silent") == 0) return JPEGRT_ERR_ENGINE;
-  if (strcmp(request->provider, "idle") == 0) return JPEGRT_OK;
+  if (strcmp(provider, "silent") == 0) return JPEGRT_ERR_ENGINE;
+  if (strcmp(provider, "idle") == 0) return JPEGRT_OK;
   self = calloc(1, sizeof *self);
   self->request = *request;
   self->log = fopen(request->library, "a");
   fprintf(self->log, "%s %s on %s, %lu threads, device %lu\n", request->model, request->precision,
-          request->provider, (unsigned long)request->threads, (unsigned long)request->device_index);
+          provider, (unsigned long)request->threads, (unsigned long)request->device_index);
+  fprintf(self->log, "engines in %s, bundle in %s, %s, %s\n",
+          request->engines ? request->engines : "no folder", request->folder,
+          request->file_sha256(request->bundle, "grey.fp32.onnx"),
+          request->file_sha256(request->bundle, "manifest.json") ? "and more" : "no more");
   engine->struct_size = sizeof *engine;
   engine->user = self;
   engine->run = run;

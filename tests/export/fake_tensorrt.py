@@ -36,6 +36,7 @@ class FakeTensorRt(ModuleType):
         self.NetworkDefinitionCreationFlag = CreationFlag
         self.BuilderFlag = BuilderFlag
         self.OnnxParser = Parser
+        self.ProfilingVerbosity = ProfilingVerbosity
         self.Builder = lambda log: Builder(self, log)
         if flavour == "rtx":
             self.ComputeCapability = Capability
@@ -56,6 +57,11 @@ class Capability(Enum):
     CURRENT = "current"
     SM75 = "sm75"
     SM86 = "sm86"
+
+
+class ProfilingVerbosity(Enum):
+    LAYER_NAMES_ONLY = 0
+    DETAILED = 2
 
 
 class Input:
@@ -124,6 +130,7 @@ class Config:
         self.num_compute_capabilities = 0
         self.capability: Any = None
         self.cache: bytes | None = None
+        self.profiling_verbosity = ProfilingVerbosity.LAYER_NAMES_ONLY
         self.flags: set[BuilderFlag] = set()
 
     def set_flag(self, flag: BuilderFlag) -> None:
@@ -175,6 +182,7 @@ class Builder:
     def build_serialized_network(self, network: Network, config: Config) -> bytes | None:
         assert network.graph, "parse first"
         assert config.profiles, "dynamic sizes need a profile"
+        assert config.profiling_verbosity is ProfilingVerbosity.DETAILED
         for profile in config.profiles:
             for tensor in network.inputs:
                 for size, low, middle, high in zip(

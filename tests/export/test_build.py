@@ -359,9 +359,28 @@ def test_inspecting_an_engine_where_it_runs(
     jpegrt: CommandLine, engine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "shown where rtx 1.7.1 and sm86 are" in jpegrt("inspect", engine).out
+    nothing = json.loads(jpegrt("inspect", engine, "--json").out)
+    assert (nothing["layers"], nothing["profile_bytes"]) == (None, None)
     monkeypatch.setattr(builder, "device_target", lambda: "sm86")
     outcome = jpegrt("inspect", engine)
     assert "  layer     conv2d + relu\n  layer     conv2d_1\n" in outcome.out
+    assert "tile: 1x16x16 to 1x4096x4096, best at 1x3008x4000, 48 MiB at most\n" in outcome.out
+    details = json.loads(jpegrt("inspect", engine, "--json").out)
+    assert details["layers"] == ["Layers:", "conv2d + relu", "conv2d_1"]
+    assert details["profile_bytes"] == [7 << 20, 48 << 20, 1000 << 20]
+
+
+def test_inspecting_an_engine_that_cannot_be_loaded(
+    jpegrt: CommandLine, engine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "device_target", lambda: "sm86")
+    content = json.loads(sidecar_of(engine).read_text())
+    engine.write_bytes(b"x")
+    changed = {"engine_bytes": 1, "engine_sha256": sha256(b"x").hexdigest()}
+    sidecar_of(engine).write_text(json.dumps({**content, **changed}))
+    outcome = jpegrt("inspect", engine)
+    assert outcome.code == 2
+    assert "cannot be loaded (magic tag does not match); build it again" in outcome.complaint
 
 
 def test_inspecting_a_model(jpegrt: CommandLine) -> None:

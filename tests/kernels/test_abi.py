@@ -83,10 +83,15 @@ def test_prototypes_match_header() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "callback"), [("run", _native.EngineRun), ("read_graph", _native.ReadGraph)]
+    ("name", "callback"),
+    [
+        ("run", _native.EngineRun),
+        ("read_graph", _native.ReadGraph),
+        ("file_sha256", _native.FileSha256),
+    ],
 )
 def test_callbacks_match_header(name: str, callback: Any) -> None:
-    found = re.search(rf"(?:int|jpegrt_status) \(\*{name}\)\(([^)]*)\)", HEADER)
+    found = re.search(rf"(?:int|jpegrt_status|const char\*) \(\*{name}\)\(([^)]*)\)", HEADER)
     assert found
     types = [re.sub(r"\w+$", "", " ".join(part.split())) for part in found[1].split(",")]
     declared = callback._argtypes_

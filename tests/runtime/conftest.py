@@ -66,6 +66,12 @@ def pretending(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """tests/cuda/emulated_driver.cpp"""
+    return build_emulated_driver(tmp_path_factory.mktemp("emulated_driver"))
+
+
 @pytest.fixture(autouse=True)
 def _no_fetched_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the user who runs the tests has fetched is not part of them."""

@@ -86,28 +86,47 @@ def refusal(module: Path | str, **options: bytes | int) -> tuple[Status, str]:
 @pytest.fixture(scope="module")
 def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """tests/c/probe_module.c"""
-    module = tmp_path_factory.mktemp("probe") / "libjpegrt_probe.so"
+    return build_probe(tmp_path_factory.mktemp("probe"))
+
+
+def build_probe(folder: Path, *flags: str) -> Path:
+    module = folder / "libjpegrt_probe.so"
     include = f"-I{ROOT / 'kernels/include'}"
     source = ROOT / "tests/c/probe_module.c"
-    run(build_tool("cc"), *STRICT_C99, "-fPIC", "-shared", include, source, "-o", module)
+    run(build_tool("cc"), *STRICT_C99, *flags, "-fPIC", "-shared", include, source, "-o", module)
     return module
 
 
 def test_a_module_gets_what_was_asked_for(probe: Path, libjpeg: Libjpeg, tmp_path: Path) -> None:
     log = tmp_path / "log"
     options = engine_options(
-        threads=3, precision=b"fp32", library=str(log).encode(), device_index=5
+        threads=3, precision=b"fp32", library=str(log).encode(), device_index=5, engines=b"here"
     )
     with opened(probe, options) as session:
         assert restore(session, libjpeg.encode(synthetic(16, 24, 1))).shape == (16, 24)
         assert "destroyed" not in log.read_text()
     size = len(open_bundle(CELLNET).read_graph("grey", "fp32"))
+    digest = hashlib.sha256((CELLNET / "grey.fp32.onnx").read_bytes()).hexdigest()
     assert log.read_text().splitlines() == [
         "cellnet fp32 on CPU, 3 threads, device 5",
+        f"engines in here, bundle in {CELLNET}/, {digest}, no more",
         f"run grey, {size} bytes",
         "model cellnet has no graph no such graph in fp32",
         "destroyed",
     ]
+
+
+def test_a_module_may_have_precisions_of_its_own(tmp_path: Path) -> None:
+    """The bundle has fp32 and, by default, int8."""
+    module, log = build_probe(tmp_path, "-DOWN_PRECISIONS"), tmp_path / "log"
+    for asked in ({}, {"precision": b"fp16"}, {"precision": b"fp32"}):
+        with opened(module, engine_options(library=str(log).encode(), **asked)):
+            pass
+    made = [line for line in log.read_text().splitlines() if line.startswith("cellnet ")]
+    assert [line.split()[1] for line in made] == ["fp16", "fp16", "fp32"]
+    status, sentence = refusal(module, precision=b"int8")
+    assert status is Status.INVALID_ARGUMENT
+    assert sentence.endswith("has no precision int8: choose one of fp16, fp32")
 
 
 @pytest.mark.parametrize(("session_threads", "engine_threads", "expected"), [(3, 0, 3), (3, 2, 2)])

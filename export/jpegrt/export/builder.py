@@ -31,6 +31,15 @@ class BuildError(RestoreError):
 
 
 @dataclass(frozen=True)
+class EngineDetails:
+    """layers: a line each, with their precisions; profile_bytes: the memory that the activations of
+    each profile's largest images take."""
+
+    layers: list[str]
+    profile_bytes: list[int]
+
+
+@dataclass(frozen=True)
 class Vendor:
     """One flavour's Python module, imported."""
 
@@ -87,6 +96,7 @@ class Vendor:
             reasons = [parser.get_error(i).desc() for i in range(parser.num_errors)]
             raise BuildError(f"the graph is refused: {one_line(reasons[0] if reasons else log)}")
         config = builder.create_builder_config()
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # tells layers' precisions
         for profile in profiles:
             shapes = builder.create_optimization_profile()
             for index in range(network.num_inputs):
@@ -111,13 +121,26 @@ class Vendor:
             timing_cache = bytes(config.get_timing_cache().serialize())
         return bytes(engine), timing_cache
 
-    def layers(self, engine: bytes) -> list[str]:
-        """An engine's layers as the vendor's inspector describes them; needs the GPU it is for."""
+    def inspect(self, engine: bytes) -> EngineDetails:
+        """What the vendor's runtime says of an engine; needs the GPU that it is for.
+
+        Raises UsageError.
+        """
         trt: Any = self.module
-        runtime = trt.Runtime(make_log(trt))
-        inspector = runtime.deserialize_cuda_engine(engine).create_engine_inspector()
+        log = make_log(trt)
+        runtime = trt.Runtime(log)
+        found = runtime.deserialize_cuda_engine(engine)
+        if found is None:
+            raise UsageError(f"the engine cannot be loaded ({one_line(log)}); build it again")
+        inspector = found.create_engine_inspector()
         text = inspector.get_engine_information(trt.LayerInformationFormat.ONELINE)
-        return [line for line in text.splitlines() if line.strip()]
+        return EngineDetails(
+            [line for line in text.splitlines() if line.strip()],
+            [
+                int(found.get_device_memory_size_for_profile_v2(profile))
+                for profile in range(found.num_optimization_profiles)
+            ],
+        )
 
 
 def find_vendor(flavour: str | None) -> Vendor:

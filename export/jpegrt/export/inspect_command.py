@@ -2,17 +2,22 @@
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jpegrt.runtime.bundle import Bundle, find_bundle
 from jpegrt.runtime.engine_files import EngineFacts, read_facts, read_whole
+
+if TYPE_CHECKING:
+    from jpegrt.export.builder import EngineDetails
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Show a model's graphs (layers, precisions, weights, memory of the activations for "
-        "1024 x 1024 pixels), or what an engine was built from, for which GPU and sizes."
+        "1024 x 1024 pixels), or what an engine was built from, for which GPU and sizes, and on that "
+        "GPU its layers and its memory."
     )
     parser.add_argument("what", metavar="MODEL|ENGINE", help="a model, a bundle, an .engine file")
     parser.add_argument("--json", action="store_true")
@@ -23,11 +28,12 @@ def run(arguments: argparse.Namespace) -> int:
     path = Path(arguments.what)
     if path.suffix == ".engine":
         facts = read_facts(path)
-        layers = _engine_layers(facts, read_whole(path, facts))
+        details = _engine_details(facts, read_whole(path, facts))
         if arguments.json:
-            print(json.dumps({**facts.to_json(), "layers": layers}, indent=1))
+            known = asdict(details) if details else {"layers": None, "profile_bytes": None}
+            print(json.dumps({**facts.to_json(), **known}, indent=1))
         else:
-            print(_engine_text(facts, layers))
+            print(_engine_text(facts, details))
         return 0
     bundle = find_bundle(arguments.what)
     rows = list(_bundle_rows(bundle))
@@ -69,8 +75,8 @@ def _bundle_rows(bundle: Bundle) -> list[dict[str, Any]]:
     return rows
 
 
-def _engine_layers(facts: EngineFacts, content: bytes) -> list[str] | None:
-    """As the vendor's inspector has them; None without its package, its version or a GPU."""
+def _engine_details(facts: EngineFacts, content: bytes) -> "EngineDetails | None":
+    """As the vendor's runtime has them; None without its package, its version or a GPU."""
     from jpegrt.export.builder import device_target, find_vendor
     from jpegrt.runtime.errors import UsageError
 
@@ -80,22 +86,24 @@ def _engine_layers(facts: EngineFacts, content: bytes) -> list[str] | None:
         return None
     if vendor.version != facts.version or device_target() != facts.target:
         return None
-    return vendor.layers(content)
+    return vendor.inspect(content)
 
 
-def _engine_text(facts: EngineFacts, layers: list[str] | None) -> str:
+def _engine_text(facts: EngineFacts, details: "EngineDetails | None") -> str:
     lines = [
         f"{facts.model} {facts.graph} in {facts.precision}: {facts.engine_bytes:,} bytes",
         f"  for       {facts.target}, {facts.flavour} {facts.version}",
         f"  built     in {facts.build_seconds:.1f} s from {facts.source}",
     ]
-    for name, sizes in facts.profiles.items():
+    for number, (name, sizes) in enumerate(facts.profiles.items()):
         least, usual, largest = ("x".join(map(str, sizes[key])) for key in ("min", "opt", "max"))
-        lines.append(f"  profile   {name}: {least} to {largest}, best at {usual}")
-    if layers is None:
+        memory = f", {details.profile_bytes[number] / 2**20:.0f} MiB at most" if details else ""
+        lines.append(f"  profile   {name}: {least} to {largest}, best at {usual}{memory}")
+    if details is None:
         lines.append(
-            f"  layers    shown where {facts.flavour} {facts.version} and {facts.target} are"
+            "  layers    and memory are shown where "
+            f"{facts.flavour} {facts.version} and {facts.target} are"
         )
     else:
-        lines += [f"  layer     {layer}" for layer in layers]
+        lines += [f"  layer     {layer}" for layer in details.layers]
     return "\n".join(lines)

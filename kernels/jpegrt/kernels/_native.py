@@ -183,6 +183,7 @@ class EngineOptions(ct.Structure):
         ("provider", ct.c_char_p),
         ("library", ct.c_char_p),
         ("device_index", ct.c_uint32),
+        ("engines", ct.c_char_p),
     )
 
 
@@ -195,6 +196,7 @@ ReadGraph = ct.CFUNCTYPE(
     ct.POINTER(ct.c_char),
     ct.c_size_t,
 )
+FileSha256 = ct.CFUNCTYPE(ct.c_char_p, ct.c_void_p, ct.c_char_p)
 
 
 class EngineRequest(ct.Structure):
@@ -205,9 +207,12 @@ class EngineRequest(ct.Structure):
         ("device_index", ct.c_uint32),
         ("provider", ct.c_char_p),
         ("library", ct.c_char_p),
+        ("engines", ct.c_char_p),
+        ("folder", ct.c_char_p),
         ("model", ct.c_char_p),
         ("precision", ct.c_char_p),
         ("read_graph", ReadGraph),
+        ("file_sha256", FileSha256),
         ("bundle", ct.c_void_p),
     )
 
