@@ -249,7 +249,8 @@ class Pipeline:
 
     def strips(self) -> list[range]:
         """The rows of the pixels to come that each strip has, a row of tiles, from the top."""
-        strips, strip = [], _native.Strip()
+        strips: list[range] = []
+        strip = _native.Strip()
         while True:
             self._check(lib.jpegrt_session_strip(self._handle, len(strips), ct.byref(strip)))
             if strip.rows == 0:

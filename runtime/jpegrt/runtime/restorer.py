@@ -3,17 +3,18 @@
 import os
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jpegrt.runtime.batch import Job, Sessions
 from jpegrt.runtime.errors import RestoreError
 from jpegrt.runtime.image_formats import ImageFormat
 from jpegrt.runtime.journal import Journal, stamp
-from jpegrt.runtime.metadata import read_metadata
-from jpegrt.runtime.orientation import upright
+from jpegrt.runtime.metadata import Metadata, read_metadata
 from jpegrt.runtime.output import written_whole
+from jpegrt.runtime.strips import Pixels, Strips
 
 Report = dict[str, Any]
 
@@ -28,6 +29,7 @@ class Restorer:
 
     strip: leave out metadata, all but what changes how the picture looks.
     journal: told of every output, before and after, and of every failure.
+    on_strip: called after each strip of a large image, with how many there are by now and in all.
     """
 
     sessions: Sessions
@@ -35,38 +37,54 @@ class Restorer:
     strip: bool = False
     overwrite: bool = False
     journal: Journal | None = None
+    on_strip: Callable[[int, int], None] = lambda _done, _count: None
 
-    def restore(self, content: bytes) -> tuple[bytes, Report]:
-        """The restored file, and what is to be said of it. Raises RestoreError."""
+    def restore(
+        self, content: bytes, file: IO[bytes], stop: threading.Event | None = None
+    ) -> Report:
+        """Writes the restored file into an empty one; what is to be said of it.
+
+        An image that needs no tiles is encoded when the session is another's already; a larger one
+        strip by strip, as it is restored. Raises RestoreError, OSError, Stopped.
+        """
         metadata = read_metadata(content)
         width, height = metadata.size or (0, 0)
         with self.sessions.room(width * height):
             with self.sessions.borrow(width * height) as session:
                 started = time.perf_counter()
-                pixels, timings = session.restore_timed(content, self.image_format.depth)
-                restored = time.perf_counter()
-            report = {
-                "width": pixels.shape[1],
-                "height": pixels.shape[0],
-                "components": 1 if pixels.ndim == 2 else 3,
-                "model": session.model_name,
-                "precision": session.precision,
-                "engine": session.engine_name,
-            }
-            times = {
+                with session.strips(content, self.image_format.depth) as strips:
+                    watch = _Watch(strips, time.perf_counter() - started, self.on_strip, stop)
+                    image = replace(strips, make=watch.make)
+                    if strips.count == 1:
+                        image = Strips.of(image.joined())
+                    else:
+                        self._encode(image, metadata, file)
+                    timings = session.timings
+            if strips.count == 1:
+                self._encode(image, metadata, file)
+        encoded_s = time.perf_counter() - started - watch.seconds
+        return {
+            "width": strips.shape[1],
+            "height": strips.shape[0],
+            "components": 1 if len(strips.shape) == 2 else 3,
+            "model": session.model_name,
+            "precision": session.precision,
+            "engine": session.engine_name,
+            "milliseconds": {
                 "entropy_decode": round(timings.entropy_decode_ms, 3),
                 "unpack": round(timings.unpack_ms, 3),
                 "network": round(timings.network_ms, 3),
                 "pixels": round(timings.pixels_ms, 3),
-                "restore": round(1e3 * (restored - started), 3),
-            }
-            encoding = time.perf_counter()
-            if self.strip:
-                pixels = upright(pixels, metadata.orientation)
-                metadata = metadata.turned_upright().stripped()
-            file = self.image_format.encode(pixels, metadata)
-            times["encode"] = round(1e3 * (time.perf_counter() - encoding), 3)
-        return file, {**report, "milliseconds": times}
+                "restore": round(1e3 * watch.seconds, 3),
+                "encode": round(1e3 * encoded_s, 3),
+            },
+        }
+
+    def _encode(self, image: Strips, metadata: Metadata, file: IO[bytes]) -> None:
+        if self.strip:
+            image = image.upright(metadata.orientation)
+            metadata = metadata.turned_upright().stripped()
+        self.image_format.write(image, metadata, file)
 
     def __call__(self, job: Job, content: bytes | RestoreError, stop: threading.Event) -> Report:
         """Restores into a file, whole or not at all; the report has an "error" if it failed.
@@ -78,10 +96,7 @@ class Restorer:
             try:
                 if isinstance(content, RestoreError):
                     raise content
-                file, said = self.restore(content)
-                if stop.is_set():
-                    raise Stopped
-                said["milliseconds"]["encode"] += self._write(file, job)
+                said = self._write(content, job, stop)
             except MemoryError as error:
                 raise RestoreError("not enough memory") from error
             return {**report, **said}
@@ -90,9 +105,8 @@ class Restorer:
                 self.journal.fail(job.source, job.target, str(error))
             return {**report, "error": str(error)}
 
-    def _write(self, content: bytes, job: Job) -> float:
-        """Returns the milliseconds that it took."""
-        journal, started = self.journal, time.perf_counter()
+    def _write(self, content: bytes, job: Job, stop: threading.Event) -> Report:
+        journal = self.journal
 
         def announce(part: Path) -> None:
             written = stamp(part)
@@ -100,10 +114,40 @@ class Restorer:
                 journal.announce(job.source, job.target, written)
 
         with written_whole(job.target, overwrite=self.overwrite, before_rename=announce) as file:
-            file.write(content)
+            report = self.restore(content, file, stop)
+            if stop.is_set():
+                raise Stopped
+            written = time.perf_counter()
             if journal:  # which must not know of more than what a power cut leaves
                 file.flush()
                 os.fsync(file.fileno())
         if journal:
             journal.finish(job.target)
-        return round(1e3 * (time.perf_counter() - started), 3)
+        report["milliseconds"]["encode"] += round(1e3 * (time.perf_counter() - written), 3)
+        return report
+
+
+class _Watch:
+    """Makes an image's strips, adds up how long that takes, and tells how many there are."""
+
+    def __init__(
+        self,
+        strips: Strips,
+        seconds: float,
+        on_strip: Callable[[int, int], None],
+        stop: threading.Event | None,
+    ) -> None:
+        self._strips, self._on_strip, self._stop = strips, on_strip, stop
+        self._made, self.seconds = 0, seconds
+
+    def make(self, index: int) -> Pixels:
+        """Raises Stopped, and as the session does."""
+        if self._stop and self._stop.is_set():
+            raise Stopped
+        started = time.perf_counter()
+        strip = self._strips.make(index)
+        self.seconds += time.perf_counter() - started
+        self._made += 1
+        if self._strips.count > 1:
+            self._on_strip(self._made, self._strips.count)
+        return strip

@@ -4,15 +4,18 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jpegrt.runtime.batch import Job, Sessions, work_through
 from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.cli.model_choice import choose_model
+from jpegrt.runtime.cli.progress import StripProgress
 from jpegrt.runtime.cli.restore_options import add_restore_options
 from jpegrt.runtime.cli.restore_plan import (
     STREAM,
@@ -22,11 +25,12 @@ from jpegrt.runtime.cli.restore_plan import (
     refuse_input,
 )
 from jpegrt.runtime.cli.restore_report import tell_all
-from jpegrt.runtime.cli.stdout import show_bytes
+from jpegrt.runtime.cli.stdout import show_file
 from jpegrt.runtime.errors import RestoreError, UsageError
 from jpegrt.runtime.image_formats import ImageFormat
 from jpegrt.runtime.inputs import JPEG_SUFFIXES, PIXEL_SUFFIXES, find_inputs, listed_inputs
 from jpegrt.runtime.journal import Journal
+from jpegrt.runtime.memory import PROGRAM_BYTES
 from jpegrt.runtime.output import check_writable, remove_parts
 from jpegrt.runtime.restorer import Report, Restorer
 from jpegrt.runtime.session import Session, read_file, usable_cpus
@@ -92,14 +96,22 @@ def _restore_stream(arguments: argparse.Namespace) -> int:
     try:
         content = sys.stdin.buffer.read() if source == STREAM else read_file(Path(source))
         if to_stdout:
-            file = restorer.restore(content)[0]
+            return _restore_to_stdout(restorer, content)
     except RestoreError as error:
         raise RestoreError(f"{source}: {error}") from error
-    if to_stdout:
-        show_bytes(file)
-        return 0
     job = Job(Path(source), target)
     return _tell_all([restorer(job, content, threading.Event())], [job], arguments)
+
+
+def _restore_to_stdout(restorer: Restorer, content: bytes) -> int:
+    """By way of a file, so that nothing is written of an image that fails."""
+    with tempfile.TemporaryFile() as file:
+        try:
+            restorer.restore(content, file)
+        except OSError as error:
+            raise RestoreError(f"cannot be written: {error.strerror or error}") from error
+        show_file(file)
+    return 0
 
 
 def _restore_files(arguments: argparse.Namespace, output: Path, *, into_folder: bool) -> int:
@@ -120,6 +132,8 @@ def _restore_files(arguments: argparse.Namespace, output: Path, *, into_folder: 
             )
             return _restore_batch(restorer, journal, jobs, arguments)
     restorer = Restorer(sessions, image_format, arguments.strip, arguments.overwrite)
+    if len(jobs) == 1:
+        restorer = replace(restorer, on_strip=StripProgress())
     with closing(work_through(jobs, restorer, sessions.workers)) as results:
         return _tell_all(results, jobs, arguments)
 
@@ -204,7 +218,12 @@ def _sessions(arguments: argparse.Namespace, images: int) -> Sessions:
             threads=threads,
             allow_damaged=arguments.allow_damaged,
             max_pixels=arguments.max_pixels,
+            memory=memory,
             project=arguments.project,
         )
 
-    return Sessions(make, arguments.threads or usable_cpus(), images)
+    # As many sessions as there can be at once share it, the program counts once.
+    threads = arguments.threads or usable_cpus()
+    sharers = 1 if threads == 1 or images == 1 else min(threads, images) + 1
+    memory = max(arguments.memory - PROGRAM_BYTES, 1) // sharers
+    return Sessions(make, threads, images)
