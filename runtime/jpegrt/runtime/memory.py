@@ -10,10 +10,10 @@ from jpegrt.kernels import ModelSpec
 
 SHARE = 0.25  # of the machine's memory, unless asked for otherwise
 # Python, an engine's libraries and a model's weights.
-PROGRAM_BYTES = 192 << 20
+PROGRAM_BYTES = 160 << 20
 
 # What engines take for a pixel that a network sees, tensors included: the most of our models'.
-_BYTES_PER_PX = {"cells": 256, "spectral": 1280, "luma": 1280, "rgb": 1280}
+_BYTES_PER_PX = {"cells": 192, "spectral": 1280, "luma": 1280, "rgb": 1280}
 # Of a plain decoder: its samples.
 _PLAIN_BYTES_PER_PX = 4
 _MCU_PX = 32  # of which the native core's overlap may be a part more, and a tile at least one

@@ -35,7 +35,7 @@ def write_png_strips(strips: Strips, chunks: Iterable[bytes], file: IO[bytes]) -
         np.subtract(rows[:1], above, out=filtered[:1, 1:])
         np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
         above = rows[-1:].copy()
-        _write_data(compressor.compress(filtered), file)
+        _write_data(compressor.compress(filtered.data), file)
     _write_data(compressor.flush(), file)
     file.write(chunk(b"IEND", b""))
 

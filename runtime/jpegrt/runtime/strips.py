@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class Strips:
         """Of pixels that are there, laid out in any way; at most `count` strips."""
         rows = -(-pixels.shape[0] // count)
 
-        def make(index: int) -> Pixels:
+        def make(index: int) -> NDArray[Any]:
             return pixels[rows * index : rows * (index + 1)]
 
         return cls(pixels.shape, 8 * pixels.itemsize, -(-pixels.shape[0] // rows), make)
@@ -41,9 +42,9 @@ class Strips:
 
     def in_rows(self, rows: int) -> Iterator[Pixels]:
         """The same image in strips of so many rows, but for the last."""
-        rest: Pixels | None = None
+        rest: NDArray[Any] | None = None
         for strip in self:
-            held = strip if rest is None else np.concatenate((rest, strip))
+            held: NDArray[Any] = strip if rest is None else np.concatenate((rest, strip))
             for top in range(0, len(held) - rows + 1, rows):
                 yield held[top : top + rows]
             rest = held[len(held) // rows * rows :]
@@ -54,7 +55,7 @@ class Strips:
         """The whole image, held."""
         if self.count == 1:
             return self.make(0)
-        pixels: Pixels = np.empty(self.shape, np.uint8 if self.depth == 8 else np.uint16)
+        pixels: NDArray[Any] = np.empty(self.shape, np.uint8 if self.depth == 8 else np.uint16)
         row = 0
         for strip in self:
             pixels[row : row + len(strip)] = strip
@@ -63,6 +64,8 @@ class Strips:
 
     def upright(self, orientation: int) -> "Strips":
         """Turned as EXIF's orientation says. What changes sides, 5 to 8, is held as a whole."""
+        if orientation == 1:
+            return self
         if orientation >= 5:
             return Strips.of(upright_view(self.joined(), orientation), self.count)
 
