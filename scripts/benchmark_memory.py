@@ -58,7 +58,7 @@ def main() -> int:
 
 def _measure(jpeg: Path, model: str, arguments: argparse.Namespace) -> dict[str, Any]:
     # Only here, in a process that is small all the same: to have the sizes that are compared.
-    from jpegrt.runtime.memory import bytes_of
+    from jpegrt.runtime.memory import Memory
 
     output = jpeg.with_suffix(f".{arguments.format}")
     command = [sys.executable, "-c", _RESTORE, "restore", str(jpeg), "-o", str(output), "--json"]
@@ -83,7 +83,7 @@ def _measure(jpeg: Path, model: str, arguments: argparse.Namespace) -> dict[str,
         "subsampling": arguments.subsampling,
         "format": arguments.format,
         "jpeg_bytes": jpeg.stat().st_size,
-        "memory_mib": bytes_of(arguments.memory) >> 20,
+        "memory_mib": Memory.of(arguments.memory).bytes >> 20,
         "peak_mib": round(usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)),
         "seconds": round(time.monotonic() - started, 1),
         "network_seconds": round(report["milliseconds"]["network"] / 1e3, 1),

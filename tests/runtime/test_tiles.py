@@ -25,6 +25,7 @@ from jpegrt.runtime import RestoreError, Session, UsageError, memory
 from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.engines.onnx_runtime import OnnxRuntimeEngine
 from jpegrt.runtime.image_formats import ImageFormat
+from jpegrt.runtime.memory import Memory
 from jpegrt.runtime.metadata import Metadata, read_metadata
 from jpegrt.runtime.png_strips import write_png_strips
 from jpegrt.runtime.strips import Strips
@@ -105,7 +106,7 @@ def least_memory(model: str) -> int:
     size = 1 << 20
     while True:
         try:
-            memory.tile_px_for(size, spec)
+            memory.tile_px_for(Memory(size), spec)
         except ValueError:
             size += 1 << 20
         else:
@@ -130,7 +131,7 @@ def test_sizes_of_memory(
     text: int | str | None, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "machine_bytes", lambda: 1000)
-    assert memory.bytes_of(text) == expected
+    assert Memory.of(text) == Memory(expected, is_limit=text is not None)
 
 
 @pytest.mark.parametrize("text", ["", "much", "-1", "0", "101%", "2X", "0%", "1e9", "9" * 30])
@@ -168,12 +169,35 @@ def test_sessions_restore_in_strips(depth: int) -> None:
 def test_too_little_memory_is_refused() -> None:
     enough = least_memory("cellnet")
     Session("cellnet", memory=enough, engine="onnxruntime")
-    with pytest.raises(UsageError, match=rf"{(enough >> 20)} MiB .* is the least"):
+    with pytest.raises(UsageError, match=rf"at least {enough >> 20} MiB beside"):
         Session("cellnet", memory=enough - (2 << 20), engine="onnxruntime")
     session = Session("none", memory=4 << 20)
     with pytest.raises(RestoreError, match=r"1500 x 1500 pixels take \d+ MiB: .* --memory"):
         session.restore(encode(synthetic(1500, 1500)))
     assert session.restore(encode(synthetic(15, 15))).shape == (15, 15, 3)
+
+
+def test_without_a_limit_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the smallest of machines tiles are the smallest, and images are restored all the same."""
+    monkeypatch.setattr(memory, "machine_bytes", lambda: 1000)
+    spec = find_bundle("cellnet").spec
+    least = memory.tile_px_for(Memory(least_memory("cellnet")), spec)
+    assert memory.tile_px_for(Memory.of(None), spec) <= least
+    jpeg = encode(synthetic(200, 300))
+    expected = Session("none", memory="1G").restore(jpeg)
+    monkeypatch.setattr(memory, "machine_bytes", lambda: 1)
+    session = Session("none")
+    with session.strips(jpeg) as strips:
+        assert strips.count > 4
+    np.testing.assert_array_equal(session.restore(jpeg), expected)
+
+
+def test_sessions_share_memory() -> None:
+    given = Memory.of("1G")
+    assert given.part(1) == Memory((1 << 30) - memory.PROGRAM_BYTES)
+    assert given.part(0.25).bytes == ((1 << 30) - memory.PROGRAM_BYTES) // 4
+    assert Memory(1).part(1) == Memory(0)
+    assert not Memory.of(None).part(0.5).is_limit
 
 
 def halves(pixels: NDArray[np.uint8] | NDArray[np.uint16], count: int = 3) -> Strips:
@@ -244,7 +268,7 @@ def test_restore_takes_memory(jpegrt: CommandLine, tmp_path: Path, name: str) ->
 def test_too_little_memory_is_a_usage_error(jpegrt: CommandLine, tmp_path: Path) -> None:
     source, target = EXAMPLE / "example.jpg", tmp_path / "out.png"
     arguments = ("restore", str(source), "-o", str(target), "--engine", "onnxruntime")
-    for size, complaint in (("100M", "is the least"), ("lots", "512M, 2G or 25%")):
+    for size, complaint in (("100M", "at least 46 MiB beside"), ("lots", "512M, 2G or 25%")):
         result = jpegrt(*arguments, "--memory", size)
         assert result.code == 2
         assert complaint in result.err

@@ -15,7 +15,7 @@ from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS, CoefficientReader
 from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.engines import create_engine, resolve_engine
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
-from jpegrt.runtime.memory import bytes_of, bytes_per_px, tile_px_for
+from jpegrt.runtime.memory import Memory, bytes_per_px, tile_px_for
 from jpegrt.runtime.pixel_files import is_pixel_file, read_pixels
 from jpegrt.runtime.strips import Strips
 
@@ -40,10 +40,10 @@ class Session:
     max_pixels: larger images are refused before memory is taken, and smaller ones that would be
         larger when restored.
     memory: what an image and the engine that restores it may take beyond the program itself, in
-        bytes or as "512M", "2G" or "25%" of the machine's; None is 25%. Images that would need more
-        are restored in tiles, whose pixels are those of the whole image but for the engine's
-        rounding of sums; images too large for tiles too are refused. Models that see the whole
-        image (cisr) are not bounded by it.
+        bytes or as "512M", "2G" or "25%" of the machine's. Images that would need more are restored
+        in tiles, whose pixels are those of the whole image but for the engine's rounding of sums;
+        those that need more in tiles too are refused. None chooses the tiles as 25% does and
+        refuses none. Models that see the whole image (cisr) are not bounded by it.
     project: None, or the slack in quantisation steps, 0 or more, within which the DCT coefficients
         of what is restored are kept to the file's, in components sampled 1x1. A trained model gains
         little by it, about 0.01 dB, one that smooths too much up to 1 dB; files of encoders that
@@ -60,7 +60,7 @@ class Session:
         threads: int = 0,
         allow_damaged: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
-        memory: int | str | None = None,
+        memory: Memory | int | str | None = None,
         project: float | None = None,
     ) -> None:
         if not 0 <= threads <= MOST_THREADS:
@@ -86,7 +86,7 @@ class Session:
             self.takes_pixels, self.enlargement = spec.takes_pixels, spec.enlargement
             network = create_engine(self.engine_name, bundle, self.precision, threads)
         try:
-            self._memory = bytes_of(memory)
+            self._memory = Memory.of(memory)
             self._tile_px = tile_px_for(self._memory, spec)
             self._bytes_per_px = bytes_per_px(spec)
             self._pipeline = Pipeline(
@@ -202,12 +202,12 @@ class Session:
 
     def _refuse_without_memory(self, width: int, height: int, held: int, depth: int) -> None:
         """held: bytes that the image takes as long as it is restored. Raises RestoreError."""
-        if not self._tile_px:
+        if not self._tile_px or not self._memory.is_limit:
             return
         rows = min(height, self._tile_px)
         strip = 3 * depth // 8 * self.enlargement**2 * width * rows
         needed = held + strip + self._bytes_per_px * min(width, self._tile_px) * rows
-        if needed > self._memory:
+        if needed > self._memory.bytes:
             raise RestoreError(
                 f"{width} x {height} pixels take {needed >> 20} MiB: pass a larger --memory (memory)"
             )

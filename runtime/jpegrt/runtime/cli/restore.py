@@ -30,7 +30,6 @@ from jpegrt.runtime.errors import RestoreError, UsageError
 from jpegrt.runtime.image_formats import ImageFormat
 from jpegrt.runtime.inputs import JPEG_SUFFIXES, PIXEL_SUFFIXES, find_inputs, listed_inputs
 from jpegrt.runtime.journal import Journal
-from jpegrt.runtime.memory import PROGRAM_BYTES
 from jpegrt.runtime.output import check_writable, remove_parts
 from jpegrt.runtime.restorer import Report, Restorer
 from jpegrt.runtime.session import Session, read_file, usable_cpus
@@ -218,12 +217,15 @@ def _sessions(arguments: argparse.Namespace, images: int) -> Sessions:
             threads=threads,
             allow_damaged=arguments.allow_damaged,
             max_pixels=arguments.max_pixels,
-            memory=memory,
+            memory=arguments.memory.part(share(threads)),
             project=arguments.project,
         )
 
-    # As many sessions as there can be at once share it, the program counts once.
-    threads = arguments.threads or usable_cpus()
-    sharers = 1 if threads == 1 or images == 1 else min(threads, images) + 1
-    memory = max(arguments.memory - PROGRAM_BYTES, 1) // sharers
-    return Sessions(make, threads, images)
+    def share(threads: int) -> float:
+        """Of the memory: half is for large images, half for those that are restored at once."""
+        if all_threads == 1 or images == 1:
+            return 1
+        return 0.5 if threads == all_threads else 0.5 / min(all_threads, images)
+
+    all_threads = arguments.threads or usable_cpus()
+    return Sessions(make, all_threads, images)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from jpegrt.runtime.cli.model_choice import SCALES
 from jpegrt.runtime.cli.options import add_limit_option, add_model_options, within
 from jpegrt.runtime.image_formats import DEFAULT_QUALITIES, FORMAT_NAMES
-from jpegrt.runtime.memory import bytes_of
+from jpegrt.runtime.memory import Memory
 
 
 def add_restore_options(parser: argparse.ArgumentParser) -> None:
@@ -55,11 +55,12 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory",
         type=_memory,
-        default="25%",
+        default=Memory.of(None),
         metavar="SIZE",
         help="how much restoring may take in all, such as 512M, 2G or 25%% of the machine's "
         "(default: 25%%). Images that would need more are restored in tiles, which makes the same "
-        "pixels, and written strip by strip. JPEG, WebP and AVIF, and PNGs that are to be turned "
+        "pixels, and written strip by strip; what needs more all the same is refused if SIZE was "
+        "given. JPEG, WebP and AVIF, and PNGs that are to be turned "
         "by a quarter, take the image's pixels besides",
     )
     parser.add_argument("--json", action="store_true", help="report on stdout as JSON")
@@ -124,10 +125,10 @@ def _add_batch_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _memory(text: str) -> int:
-    """An argparse type: bytes."""
+def _memory(text: str) -> Memory:
+    """An argparse type."""
     try:
-        return bytes_of(text)
+        return Memory.of(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
