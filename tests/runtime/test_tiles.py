@@ -291,3 +291,23 @@ def test_memory_is_bounded() -> None:
     bounded, whole = (peak_mib(*arguments, "--memory", size) for size in ("256M", "2G"))
     assert bounded <= 256
     assert bounded + 40 < whole
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_within_one_image(
+    jpegrt: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "large.jpg"
+    source.write_bytes(encode(synthetic(1400, 900)))
+    arguments = ("restore", str(source), "--model", "none", "--overwrite", "--memory")
+    size = f"{(memory.PROGRAM_BYTES >> 20) + 12}M"
+    for stderr, shown in ((Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        assert jpegrt(*arguments, size, "-o", str(tmp_path / "a.png")).code == 0
+        drawn = stderr.getvalue().split("\r\x1b[K")
+        assert ("strip 1 of 2, " in stderr.getvalue()) == shown
+        assert drawn[-1] == ""  # and makes way for the report

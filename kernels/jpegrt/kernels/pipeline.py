@@ -250,18 +250,14 @@ class Pipeline:
     def strips(self) -> list[range]:
         """The rows of the pixels to come that each strip has, a row of tiles, from the top."""
         strips: list[range] = []
-        strip = _native.Strip()
-        while True:
-            self._check(lib.jpegrt_session_strip(self._handle, len(strips), ct.byref(strip)))
-            if strip.rows == 0:
-                return strips
-            strips.append(range(strip.first_row, strip.first_row + strip.rows))
+        while rows := self._strip(len(strips)):
+            strips.append(rows)
+        return strips
 
     def restore_strip(self, index: int, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
         """Writes one strip of the image last read into `pixels`, which has as many rows as it and
         else the shape that `read` returned: what `restore` writes there."""
-        rows = self.strips()[index]
-        self._refuse_other(pixels, (len(rows), *self._shape[1:]))
+        self._refuse_other(pixels, (len(self._strip(index)), *self._shape[1:]))
         dtype = _native.Dtype.UINT16 if pixels.dtype == np.uint16 else _native.Dtype.UINT8
         self._check(
             lib.jpegrt_session_restore_strip(
@@ -298,6 +294,12 @@ class Pipeline:
         return Timings(
             timings.entropy_decode_ms, timings.unpack_ms, timings.network_ms, timings.pixels_ms
         )
+
+    def _strip(self, index: int) -> range:
+        """Empty from the number of strips on."""
+        strip = _native.Strip()
+        self._check(lib.jpegrt_session_strip(self._handle, index, ct.byref(strip)))
+        return range(strip.first_row, strip.first_row + strip.rows)
 
     def _refuse_other(
         self, pixels: NDArray[np.uint8] | NDArray[np.uint16], shape: tuple[int, ...]

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -40,12 +41,18 @@ class Restorer:
     on_strip: Callable[[int, int], None] = lambda _done, _count: None
 
     def restore(
-        self, content: bytes, file: IO[bytes], stop: threading.Event | None = None
+        self,
+        content: bytes,
+        destination: AbstractContextManager[IO[bytes]],
+        stop: threading.Event | None = None,
     ) -> Report:
-        """Writes the restored file into an empty one; what is to be said of it.
+        """Writes the restored file; what is to be said of it.
 
-        An image that needs no tiles is encoded when the session is another's already; a larger one
-        strip by strip, as it is restored. Raises RestoreError, OSError, Stopped.
+        destination: gives an empty file once there is something to write. An image that needs no
+            tiles is encoded when the session is another's already; a larger one strip by strip, as
+            it is restored.
+        stop: once it is set, nothing is finished.
+        Raises RestoreError, Stopped.
         """
         metadata = read_metadata(content)
         width, height = metadata.size or (0, 0)
@@ -58,10 +65,10 @@ class Restorer:
                     if strips.count == 1:
                         image = Strips.of(image.joined())
                     else:
-                        self._encode(image, metadata, file)
+                        self._encode(image, metadata, destination, stop)
                     timings = session.timings
             if strips.count == 1:
-                self._encode(image, metadata, file)
+                self._encode(image, metadata, destination, stop)
         encoded_s = time.perf_counter() - started - watch.seconds
         return {
             "width": strips.shape[1],
@@ -80,11 +87,23 @@ class Restorer:
             },
         }
 
-    def _encode(self, image: Strips, metadata: Metadata, file: IO[bytes]) -> None:
+    def _encode(
+        self,
+        image: Strips,
+        metadata: Metadata,
+        destination: AbstractContextManager[IO[bytes]],
+        stop: threading.Event | None,
+    ) -> None:
         if self.strip:
             image = image.upright(metadata.orientation)
             metadata = metadata.turned_upright().stripped()
-        self.image_format.write(image, metadata, file)
+        with destination as file:
+            self.image_format.write(image, metadata, file)
+            if stop and stop.is_set():
+                raise Stopped
+            if self.journal:  # which must not know of more than what a power cut leaves
+                file.flush()
+                os.fsync(file.fileno())
 
     def __call__(self, job: Job, content: bytes | RestoreError, stop: threading.Event) -> Report:
         """Restores into a file, whole or not at all; the report has an "error" if it failed.
@@ -113,17 +132,10 @@ class Restorer:
             if journal and written:
                 journal.announce(job.source, job.target, written)
 
-        with written_whole(job.target, overwrite=self.overwrite, before_rename=announce) as file:
-            report = self.restore(content, file, stop)
-            if stop.is_set():
-                raise Stopped
-            written = time.perf_counter()
-            if journal:  # which must not know of more than what a power cut leaves
-                file.flush()
-                os.fsync(file.fileno())
+        destination = written_whole(job.target, overwrite=self.overwrite, before_rename=announce)
+        report = self.restore(content, destination, stop)
         if journal:
             journal.finish(job.target)
-        report["milliseconds"]["encode"] += round(1e3 * (time.perf_counter() - written), 3)
         return report
 
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,8 @@ def _restore_to_stdout(restorer: Restorer, content: bytes) -> int:
     """By way of a file, so that nothing is written of an image that fails."""
     with tempfile.TemporaryFile() as file:
         try:
-            restorer.restore(content, file)
-        except OSError as error:
+            restorer.restore(content, nullcontext(file))
+        except OSError as error:  # of the temporary file
             raise RestoreError(f"cannot be written: {error.strerror or error}") from error
         show_file(file)
     return 0
