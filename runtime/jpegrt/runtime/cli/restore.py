@@ -7,10 +7,10 @@ import sys
 import tempfile
 import threading
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jpegrt.runtime.batch import Job, Sessions, work_through
 from jpegrt.runtime.bundle import find_bundle
@@ -94,23 +94,28 @@ def _restore_stream(arguments: argparse.Namespace) -> int:
     restorer = Restorer(sessions, image_format, arguments.strip, arguments.overwrite)
     try:
         content = sys.stdin.buffer.read() if source == STREAM else read_file(Path(source))
-        if to_stdout:
-            return _restore_to_stdout(restorer, content)
+        file = _restored(restorer, content) if to_stdout else None
     except RestoreError as error:
         raise RestoreError(f"{source}: {error}") from error
+    if file:
+        with file:
+            show_file(file)
+        return 0
     job = Job(Path(source), target)
     return _tell_all([restorer(job, content, threading.Event())], [job], arguments)
 
 
-def _restore_to_stdout(restorer: Restorer, content: bytes) -> int:
-    """By way of a file, so that nothing is written of an image that fails."""
-    with tempfile.TemporaryFile() as file:
+def _restored(restorer: Restorer, content: bytes) -> IO[bytes]:
+    """In a temporary file: of an image that fails nothing is to be shown."""
+    with ExitStack() as unless_it_fails:
         try:
+            file = unless_it_fails.enter_context(tempfile.TemporaryFile())
             restorer.restore(content, nullcontext(file))
-        except OSError as error:  # of the temporary file
-            raise RestoreError(f"cannot be written: {error.strerror or error}") from error
-        show_file(file)
-    return 0
+        except OSError as error:
+            reason = error.strerror or error
+            raise RestoreError(f"a temporary file cannot be written: {reason}") from error
+        unless_it_fails.pop_all()
+    return file
 
 
 def _restore_files(arguments: argparse.Namespace, output: Path, *, into_folder: bool) -> int:
