@@ -133,7 +133,7 @@ def restore_strips(pipeline: Pipeline, jpeg: bytes, order: Sequence[int] | None 
     width=st.integers(1, 150),
     channels=st.sampled_from([1, 3]),
     subsampling=st.sampled_from(["4:4:4", "4:2:2", "4:2:0"]),
-    tile_px=st.integers(1, 160),
+    tile_px=st.integers(12, 160),
 )
 @settings(deadline=None, max_examples=40)
 def test_tiles_make_the_pixels_of_the_whole_image(

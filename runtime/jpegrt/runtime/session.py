@@ -43,7 +43,8 @@ class Session:
         bytes or as "512M", "2G" or "25%" of the machine's. Images that would need more are restored
         in tiles, whose pixels are those of the whole image but for the engine's rounding of sums;
         those that need more in tiles too are refused. None chooses the tiles as 25% does and
-        refuses none. Models that see the whole image (cisr) are not bounded by it.
+        refuses none. Pixels that `restore` returns come on top, and models that see the whole image
+        (cisr) are not bounded by it.
     project: None, or the slack in quantisation steps, 0 or more, within which the DCT coefficients
         of what is restored are kept to the file's, in components sampled 1x1. A trained model gains
         little by it, about 0.01 dB, one that smooths too much up to 1 dB; files of encoders that
