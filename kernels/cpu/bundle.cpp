@@ -63,7 +63,7 @@ Bundle::Bundle(const std::string& folder) : folder_(folder + "/") {
             graphs_.data(),        manifest_.domain,
             manifest_.enlargement, manifest_.minimum_px,
             manifest_.multiple_px, manifest_.unfoldings,
-            manifest_.window_px};
+            manifest_.window_px,   manifest_.receptive_field_px};
 }
 
 const std::string& Bundle::ChoosePrecision(const char* precision) const {

@@ -123,6 +123,13 @@ void CheckDomain(const Json& json, Manifest* manifest) {
   Require(manifest->minimum_px > 0, "minimum_px is not from 1 to 4096");
   manifest->multiple_px = OptionalUpTo(1024, rule->Find("multiple_px"));
   Require(manifest->multiple_px > 0, "multiple_px is not from 1 to 1024");
+  if (const Json* reach = rule->Find("receptive_field_px")) {
+    const bool is_whole_image = reach->kind == Json::Kind::kNull;
+    const bool is_px = reach->is_number() && reach->is_integer && reach->number >= 0;
+    Require(is_whole_image || (is_px && reach->number <= 65535),
+            "receptive_field_px is neither null nor from 0 to 65535");
+    manifest->receptive_field_px = static_cast<uint32_t>(reach->number);
+  }
   const bool on_cells = manifest->domain == JPEGRT_DOMAIN_CELLS;
   if (on_cells || manifest->domain == JPEGRT_DOMAIN_SPECTRAL)
     Require(manifest->enlargement == 1 && manifest->minimum_px == 1 && manifest->multiple_px == 1,

@@ -27,6 +27,7 @@ struct Manifest {
   float input_scale;
   jpegrt_domain domain;
   uint32_t enlargement, minimum_px, multiple_px;
+  uint32_t receptive_field_px;     // 0: the whole image
   uint32_t unfoldings, window_px;  // 0: not unfolded, no window
   std::vector<Graph> graphs;
   std::vector<Precision> precisions;  // as they are listed

@@ -80,6 +80,12 @@ PixelModel::PixelModel(const jpegrt_model& model)
     Require(!grey_graph_.empty(), "the model has no graph for grey images");
 }
 
+TilingRule PixelModel::TilingFor(uint32_t receptive_field_px) const {
+  // Of chroma, cubic convolution takes the two nearest samples to either side.
+  constexpr uint32_t chroma_reach_px = 2;
+  return {multiple_px_, std::max(receptive_field_px, chroma_reach_px), minimum_px_};
+}
+
 PixelTensors PixelModel::TensorsFor(const PixelView& view) const {
   const bool is_grey =
       domain_ == JPEGRT_DOMAIN_LUMA || (view.colour == JPEGRT_COLOUR_GREY && !grey_graph_.empty());
@@ -134,16 +140,19 @@ void PixelModel::Fill(const PixelView& view, const PixelTensors& tensors, Thread
 
 template <typename Pixel>
 void PixelModel::Write(const PixelView& view, const PixelTensors& tensors, const float* restored,
-                       ThreadPool* threads, Pixel* pixels, size_t row_stride) const {
+                       const Area& kept, ThreadPool* threads, Pixel* pixels,
+                       size_t row_stride) const {
   const uint32_t width = enlargement_ * view.width;
+  const uint32_t left = enlargement_ * kept.x.first, top = enlargement_ * kept.y.first;
   const size_t pitch = tensors.restored_columns, plane = tensors.restored_rows * pitch;
   const bool mix = view.colour == JPEGRT_COLOUR_GREY && tensors.planes == 3;
   const size_t chroma_plane = static_cast<size_t>(view.width) * view.height;
   const jpegrt_colour colour = chroma_ ? JPEGRT_COLOUR_YCBCR : view.colour;
 
-  threads->ParallelFor(enlargement_ * view.height, [&](uint32_t first, uint32_t last) {
+  threads->ParallelFor(enlargement_ * kept.y.size(), [&](uint32_t first, uint32_t last) {
     std::vector<float> scratch(view.width), rows(2 * static_cast<size_t>(width));
-    for (uint32_t y = first; y < last; ++y) {
+    for (uint32_t kept_row = first; kept_row < last; ++kept_row) {
+      const uint32_t y = top + kept_row;
       CellImage row = {{}, 1, pitch, plane, scale_};
       for (size_t c = 0; c < tensors.planes; ++c) row.cells[c] = restored + c * plane + y * pitch;
       if (mix) {
@@ -157,16 +166,18 @@ void PixelModel::Write(const PixelView& view, const PixelTensors& tensors, const
         BicubicRow(in, enlargement_, y, scratch.data(), enlarged);
         row.cells[c + 1] = enlarged;
       }
-      auto* out = reinterpret_cast<uint8_t*>(pixels) + y * row_stride;
-      PixelsFromCells(row, 0, width, colour, reinterpret_cast<Pixel*>(out));
+      const size_t channels = colour == JPEGRT_COLOUR_GREY ? 1 : 3;
+      for (size_t c = 0; c < channels; ++c) row.cells[c] += left;
+      auto* out = reinterpret_cast<uint8_t*>(pixels) + kept_row * row_stride;
+      PixelsFromCells(row, 0, enlargement_ * kept.x.size(), colour, reinterpret_cast<Pixel*>(out));
     }
   });
 }
 
-template void PixelModel::Write(const PixelView&, const PixelTensors&, const float*, ThreadPool*,
-                                uint8_t*, size_t) const;
-template void PixelModel::Write(const PixelView&, const PixelTensors&, const float*, ThreadPool*,
-                                uint16_t*, size_t) const;
+template void PixelModel::Write(const PixelView&, const PixelTensors&, const float*, const Area&,
+                                ThreadPool*, uint8_t*, size_t) const;
+template void PixelModel::Write(const PixelView&, const PixelTensors&, const float*, const Area&,
+                                ThreadPool*, uint16_t*, size_t) const;
 
 std::unique_ptr<PixelModel> PixelModelFrom(const jpegrt_model& model) {
   if (model.domain != JPEGRT_DOMAIN_CELLS && model.domain != JPEGRT_DOMAIN_SPECTRAL)

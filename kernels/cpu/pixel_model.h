@@ -9,6 +9,7 @@
 #include "buffer.h"
 #include "jpegrt.h"
 #include "thread_pool.h"
+#include "tiling.h"
 
 namespace jpegrt {
 
@@ -37,6 +38,8 @@ class PixelModel {
 
   // The output is as many times as wide and as high as the image.
   uint32_t enlargement() const { return enlargement_; }
+  // How the image may be restored in pieces, if the network sees so many pixels to either side.
+  TilingRule TilingFor(uint32_t receptive_field_px) const;
   // Whether a JPEG's Y, Cb and Cr are taken as they are, without making RGB of them.
   bool takes_ycbcr() const { return domain_ == JPEGRT_DOMAIN_LUMA; }
 
@@ -46,10 +49,10 @@ class PixelModel {
   void Fill(const PixelView& view, const PixelTensors& tensors, ThreadPool* threads, float* image);
 
   // Pixels of the view last given to Fill, grey or RGB, rows `row_stride` bytes apart; `Pixel` is
-  // uint8_t or uint16_t.
+  // uint8_t or uint16_t. Only those that `kept` is enlarged to.
   template <typename Pixel>
   void Write(const PixelView& view, const PixelTensors& tensors, const float* restored,
-             ThreadPool* threads, Pixel* pixels, size_t row_stride) const;
+             const Area& kept, ThreadPool* threads, Pixel* pixels, size_t row_stride) const;
 
  private:
   jpegrt_domain domain_;

@@ -309,6 +309,7 @@ typedef struct jpegrt_graph {
   uint32_t chroma_h, chroma_v; /* luma samples per chroma sample, across and down; 1 in grey */
 } jpegrt_graph;
 
+/* It may end before `receptive_field_px`, as struct_size says: it once did. */
 typedef struct jpegrt_model {
   uint32_t struct_size;
   uint32_t cell_px; /* r: 1, 2, 4 or 8; r / chroma_h and r / chroma_v are whole in every graph */
@@ -323,6 +324,9 @@ typedef struct jpegrt_model {
   /* Of unfolded models, else 0. */
   uint32_t unfoldings; /* at most 64 */
   uint32_t window_px;  /* as in jpegrt_non_local_options; at most 65535 */
+  /* How many pixels of the image away something can change a restored pixel, to either side; at
+   * most 65535. 0: anything can, anywhere; such a model restores images as a whole only. */
+  uint32_t receptive_field_px;
 } jpegrt_model;
 
 /* ---- Bundle: a model in a folder --------------------------------------------------------- */
@@ -435,7 +439,7 @@ typedef jpegrt_status jpegrt_engine_module_open_function(const jpegrt_engine_req
 /* A CUDA device with the kernels loaded: see the section CUDA. */
 typedef struct jpegrt_cuda jpegrt_cuda;
 
-/* It may end before `cuda`, as struct_size says: it once did. */
+/* It may end before `cuda` or before `tile_px`, as struct_size says: it once did. */
 typedef struct jpegrt_session_options {
   uint32_t struct_size;
   uint32_t threads;         /* for everything but the engine, at most 1024; 0 = one per core */
@@ -447,6 +451,13 @@ typedef struct jpegrt_session_options {
   /* NULL: everything runs on the CPU. Else a handle that is attached: the session restores there,
    * and the engine gets device tensors. For plain decoders and models on cells or spectra. */
   jpegrt_cuda* cuda;
+  /* 0: the network sees images whole. Else it sees tiles of them, of up to this many pixels across
+   * and down. Tiles overlap by the model's receptive field, and only what no edge of a tile
+   * reaches is kept, so that the pixels are those of the whole image, but for the engine's
+   * rounding of sums. What the network is given is then bounded, whatever the image: a tile is
+   * larger only where it would be no more than overlap. It must be 0 for a model without a
+   * receptive_field_px, and on a CUDA session. */
+  uint32_t tile_px;
 } jpegrt_session_options;
 
 typedef struct jpegrt_timings {
@@ -538,7 +549,23 @@ JPEGRT_API jpegrt_status jpegrt_session_restore_device(jpegrt_session* session, 
                                                        size_t row_stride, jpegrt_dtype dtype,
                                                        void* stream);
 
-/* Of the last read and restore. */
+/* Strips: an image's rows of tiles, from its top, each of the whole width. They restore an image of
+ * any size a few rows at a time. Without a tile_px the whole image is one strip. */
+typedef struct jpegrt_strip {
+  uint32_t first_row; /* of the restored image */
+  uint32_t rows;      /* 0 from the number of strips on */
+} jpegrt_strip;
+
+JPEGRT_API jpegrt_status jpegrt_session_strip(jpegrt_session* session, uint32_t index,
+                                              jpegrt_strip* strip);
+
+/* Restores one strip, in any order, into uint8 or uint16 pixels on the host, as
+ * jpegrt_session_restore and _restore16 do: the same pixels. */
+JPEGRT_API jpegrt_status jpegrt_session_restore_strip(jpegrt_session* session, uint32_t index,
+                                                      void* pixels, size_t row_stride,
+                                                      jpegrt_dtype dtype);
+
+/* Of the last read and restore, or all strips restored since the read. */
 JPEGRT_API jpegrt_status jpegrt_session_timings(const jpegrt_session* session,
                                                 jpegrt_timings* timings);
 

@@ -27,6 +27,7 @@ using jpegrt::Refuse;
 namespace {
 
 constexpr uint32_t kMaxThreads = 1024;
+constexpr uint32_t kMaxReceptiveFieldPx = 65535;
 
 bool ValidCellSide(uint32_t side) { return side == 1 || side == 2 || side == 4 || side == 8; }
 
@@ -45,18 +46,23 @@ void CheckProjection(const jpegrt_session_options& options, const jpegrt_model* 
 // Throws Error if a session cannot be made of these.
 void CheckSession(const jpegrt_session_options& options, const jpegrt_model* model,
                   const jpegrt_engine* engine) {
-  const char* const other_version = "a struct_size is that of another version of jpegrt.h";
   Require(options.threads <= kMaxThreads, "more than 1024 threads are asked for");
+  Require(!options.tile_px || !options.cuda,
+          "tiles are restored on the CPU only: leave tile_px 0 or cuda NULL");
+  Require(!model || model->receptive_field_px <= kMaxReceptiveFieldPx,
+          "the model's receptive_field_px is more than 65535");
   if (options.project) CheckProjection(options, model);
   Require(!model == !engine, "a model needs an engine, and an engine a model");
   if (!model) return;
-  Require(model->struct_size == sizeof(jpegrt_model), other_version);
-  Require(engine->struct_size == sizeof(jpegrt_engine), other_version);
+  Require(engine->struct_size == sizeof(jpegrt_engine),
+          "a struct_size is that of another version of jpegrt.h");
   Require(ValidCellSide(model->cell_px), "the model's cell_px is not 1, 2, 4 or 8");
   Require(model->scale > 0 && model->scale <= FLT_MAX && 1 / model->scale <= FLT_MAX,
           "the model's scale is not above 0, or beyond what a float can hold");
   Require(model->graphs, "the model has no graphs");
   Require(engine->run, "the engine has no function to run");
+  Require(!options.tile_px || model->receptive_field_px,
+          "the model sees the whole image and cannot restore it in tiles: leave tile_px 0");
 }
 
 jpegrt_status Restore(jpegrt_session* session, const jpegrt::Destination& to) {
@@ -73,6 +79,8 @@ jpegrt_status jpegrt_session_create(const jpegrt_session_options* options,
   const jpegrt_status status = GuardCreate([&] {
     if (!out) jpegrt::ThrowInvalidArgument();
     const jpegrt_session_options complete = jpegrt::CompleteOptions(options);
+    const jpegrt_model complete_model = model ? jpegrt::CompleteModel(*model) : jpegrt_model{};
+    if (model) model = &complete_model;
     CheckSession(complete, model, engine);
     *out = new jpegrt_session(complete, model, engine);
     if (engine) (*out)->engine = *engine;
@@ -134,6 +142,19 @@ jpegrt_status jpegrt_session_restore16(jpegrt_session* session, uint16_t* pixels
 jpegrt_status jpegrt_session_restore_device(jpegrt_session* session, void* pixels,
                                             size_t row_stride, jpegrt_dtype dtype, void* stream) {
   return Restore(session, {pixels, row_stride, dtype, true, stream});
+}
+
+jpegrt_status jpegrt_session_strip(jpegrt_session* session, uint32_t index, jpegrt_strip* strip) {
+  if (!session || !strip) return Refuse(session);
+  return Guard(&session->message, [&] { *strip = session->core.Strip(index); });
+}
+
+jpegrt_status jpegrt_session_restore_strip(jpegrt_session* session, uint32_t index, void* pixels,
+                                           size_t row_stride, jpegrt_dtype dtype) {
+  if (!session || !pixels) return Refuse(session);
+  return Guard(&session->message, [&] {
+    session->core.RestoreStrip(index, {pixels, row_stride, dtype, false, nullptr});
+  });
 }
 
 jpegrt_status jpegrt_session_timings(const jpegrt_session* session, jpegrt_timings* timings) {

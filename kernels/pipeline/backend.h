@@ -20,6 +20,15 @@ struct Destination {
   jpegrt_dtype dtype;  // uint8 or uint16
   bool is_on_device;   // only with a backend of that device
   void* stream;        // for pixels there
+
+  size_t SampleSize() const { return dtype == JPEGRT_UINT16 ? 2 : 1; }
+  // With other pixels first: those in that row and column.
+  Destination From(size_t row, size_t column, size_t channels) const {
+    Destination moved = *this;
+    moved.pixels =
+        static_cast<uint8_t*>(pixels) + row * row_stride + column * channels * SampleSize();
+    return moved;
+  }
 };
 
 // Tensors in a workspace begin at multiples of so many floats, 256 bytes, which TensorRT asks for.
@@ -69,8 +78,9 @@ class Backend {
   // Of each component's full-resolution cells, which it may change.
   virtual void WritePixels(const CodedImage& image, const Grid& grid, float* const restored[3],
                            const Destination& to) = 0;
-  // Pixels as libjpeg makes them.
-  virtual void Decode(const CodedImage& image, const Destination& to, jpegrt_timings* timings) = 0;
+  // Pixels as libjpeg makes them; of a part of the image, where the backend can do parts.
+  virtual void Decode(const CodedImage& image, const Area& part, const Destination& to,
+                      jpegrt_timings* timings) = 0;
 };
 
 }  // namespace jpegrt

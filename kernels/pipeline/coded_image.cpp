@@ -14,10 +14,33 @@ CodedImage::CodedImage(const jpegrt_image& image) : jpegrt_image(image) {
   }
 }
 
+CodedImage CodedImage::Part(const Area& area) const {
+  CodedImage part = *this;
+  part.width = area.x.size();
+  part.height = area.y.size();
+  DeriveComponentSizes(&part);
+  for (uint32_t c = 0; c < components; ++c) {
+    jpegrt_blocks& blocks = part.component[c].blocks;
+    const size_t row = area.y.first / (8 * PixelsDown(c));
+    const size_t column = area.x.first / (8 * PixelsAcross(c));
+    // A session on a GPU has none here.
+    if (blocks.data) blocks.data += 64 * (row * blocks.stride + column);
+  }
+  return part;
+}
+
+Area CodedImage::AreaAround(const Area& area) const {
+  const uint32_t reach = UpsamplingReach();
+  const auto around = [reach](const Span& span, uint32_t mcu, uint32_t length) {
+    const uint32_t first = (std::max(span.first, reach) - reach) / mcu * mcu;
+    const uint32_t last = (span.last + reach + mcu - 1) / mcu * mcu;
+    return Span{first, std::min(last, length)};
+  };
+  return {around(area.x, McuWidth(), width), around(area.y, McuHeight(), height)};
+}
+
 Grid CodedImage::PaddedGrid(uint32_t cell_px, float scale) const {
-  // A lone component is coded block by block, whatever its sampling factors say.
-  const uint32_t mcu_width = components == 1 ? 8 : 8 * max_h;
-  const uint32_t mcu_height = components == 1 ? 8 : 8 * max_v;
+  const uint32_t mcu_width = McuWidth(), mcu_height = McuHeight();
   const size_t mcu_columns = (width + mcu_width - 1) / mcu_width;
   const size_t mcu_rows = (height + mcu_height - 1) / mcu_height;
   return {mcu_rows * mcu_height / cell_px, mcu_columns * mcu_width / cell_px, cell_px, scale};

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../cpu/tiling.h"
 #include "jpegrt.h"
 
 namespace jpegrt {
@@ -28,6 +29,19 @@ struct CodedImage : jpegrt_image {
   uint32_t PixelsAcross(uint32_t c) const { return max_h / component[c].h; }
   uint32_t PixelsDown(uint32_t c) const { return max_v / component[c].v; }
   bool IsFullResolution(uint32_t c) const { return PixelsAcross(c) == 1 && PixelsDown(c) == 1; }
+
+  // A lone component is coded block by block, whatever its sampling factors say.
+  uint32_t McuWidth() const { return components == 1 ? 8 : 8 * max_h; }
+  uint32_t McuHeight() const { return components == 1 ? 8 : 8 * max_v; }
+  // How many pixels away a sample of chroma can be that upsampling takes part of.
+  uint32_t UpsamplingReach() const { return max_h == 1 && max_v == 1 ? 0 : 4; }
+  Area All() const { return {{0, width}, {0, height}}; }
+
+  // A part of the image, which begins and ends at whole MCUs or at the image's end; an image like
+  // any other, with the same coefficients.
+  CodedImage Part(const Area& area) const;
+  // The least of such that has the area, and all that upsampling it looks at.
+  Area AreaAround(const Area& area) const;
 
   // Luma padded to whole MCUs.
   Grid PaddedGrid(uint32_t cell_px, float scale) const;

@@ -148,21 +148,25 @@ void CpuBackend::WriteInto(Pixel* pixels, size_t row_stride, const CodedImage& i
   });
 }
 
-void CpuBackend::Decode(const CodedImage& image, const Destination& to, jpegrt_timings* timings) {
-  DecodeAs(image.colour, image, to, timings);
+void CpuBackend::Decode(const CodedImage& image, const Area& part, const Destination& to,
+                        jpegrt_timings* timings) {
+  DecodeAs(image.colour, image, part, to, timings);
 }
 
-void CpuBackend::DecodeAs(jpegrt_colour colour, const CodedImage& image, const Destination& to,
-                          jpegrt_timings* timings) {
+void CpuBackend::DecodeAs(jpegrt_colour colour, const CodedImage& image, const Area& part,
+                          const Destination& to, jpegrt_timings* timings) {
+  const Area around = image.AreaAround(part);
+  const Area inside = part.In(around);
+  const CodedImage decoded = image.Part(around);
   if (to.dtype == JPEGRT_UINT8)
-    DecodeInto(static_cast<uint8_t*>(to.pixels), to.row_stride, colour, image, timings);
+    DecodeInto(static_cast<uint8_t*>(to.pixels), to.row_stride, colour, decoded, inside, timings);
   else
-    DecodeInto(static_cast<uint16_t*>(to.pixels), to.row_stride, colour, image, timings);
+    DecodeInto(static_cast<uint16_t*>(to.pixels), to.row_stride, colour, decoded, inside, timings);
 }
 
 template <typename Pixel>
 void CpuBackend::DecodeInto(Pixel* pixels, size_t row_stride, jpegrt_colour colour,
-                            const CodedImage& image, jpegrt_timings* timings) {
+                            const CodedImage& image, const Area& part, jpegrt_timings* timings) {
   SampleView views[JPEGRT_MAX_COMPONENTS];
   {
     Stopwatch stopwatch(&timings->unpack_ms);
@@ -173,25 +177,29 @@ void CpuBackend::DecodeInto(Pixel* pixels, size_t row_stride, jpegrt_colour colo
     }
   }
   Stopwatch stopwatch(&timings->pixels_ms);
-  threads_.ParallelFor(image.height, [&](uint32_t first, uint32_t last) {
+  const uint32_t width = part.x.size();
+  threads_.ParallelFor(part.y.size(), [&](uint32_t first, uint32_t last) {
     // Upsampling writes whole multiples of the factors, so a row may run past the image's width.
     const size_t row_size = static_cast<size_t>(image.width) + image.max_h;
     std::vector<uint8_t> upsampled(row_size * image.components);
-    std::vector<uint8_t> levels(sizeof(Pixel) > 1 ? image.width * image.components : 0);
+    std::vector<uint8_t> levels(sizeof(Pixel) > 1 ? width * image.components : 0);
     const uint8_t* rows[JPEGRT_MAX_COMPONENTS];
-    for (uint32_t y = first; y < last; ++y) {
+    for (uint32_t row_in_part = first; row_in_part < last; ++row_in_part) {
+      const uint32_t y = part.y.first + row_in_part;
       for (uint32_t c = 0; c < image.components; ++c) {
-        rows[c] = views[c].data + y * views[c].pitch;
-        if (image.IsFullResolution(c)) continue;
-        rows[c] = upsampled.data() + c * row_size;
-        UpsampleRow(views[c], image.PixelsAcross(c), image.PixelsDown(c), y,
-                    upsampled.data() + c * row_size);
+        if (image.IsFullResolution(c)) {
+          rows[c] = views[c].data + y * views[c].pitch + part.x.first;
+          continue;
+        }
+        uint8_t* const whole = upsampled.data() + c * row_size;
+        UpsampleRow(views[c], image.PixelsAcross(c), image.PixelsDown(c), y, whole);
+        rows[c] = whole + part.x.first;
       }
-      Pixel* row = RowAt(pixels, y, row_stride);
+      Pixel* row = RowAt(pixels, row_in_part, row_stride);
       if constexpr (sizeof(Pixel) == 1) {
-        PixelsFromSamples(rows, image.width, colour, row);
+        PixelsFromSamples(rows, width, colour, row);
       } else {
-        PixelsFromSamples(rows, image.width, colour, levels.data());
+        PixelsFromSamples(rows, width, colour, levels.data());
         std::transform(levels.begin(), levels.end(), row,
                        [](uint8_t level) { return static_cast<Pixel>(257 * level); });
       }

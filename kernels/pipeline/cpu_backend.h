@@ -28,11 +28,12 @@ class CpuBackend final : public Backend {
                       float* spectrum) override;
   void WritePixels(const CodedImage& image, const Grid& grid, float* const restored[3],
                    const Destination& to) override;
-  void Decode(const CodedImage& image, const Destination& to, jpegrt_timings* timings) override;
+  void Decode(const CodedImage& image, const Area& part, const Destination& to,
+              jpegrt_timings* timings) override;
 
   // Likewise, with samples taken for those of `colour`: RGB leaves Y, Cb and Cr as they are.
-  void DecodeAs(jpegrt_colour colour, const CodedImage& image, const Destination& to,
-                jpegrt_timings* timings);
+  void DecodeAs(jpegrt_colour colour, const CodedImage& image, const Area& part,
+                const Destination& to, jpegrt_timings* timings);
 
   ThreadPool* threads() { return &threads_; }
 
@@ -44,7 +45,7 @@ class CpuBackend final : public Backend {
   void Project(const CodedImage& image, const Grid& grid, float* const restored[3]);
   template <typename Pixel>
   void DecodeInto(Pixel* pixels, size_t row_stride, jpegrt_colour colour, const CodedImage& image,
-                  jpegrt_timings* timings);
+                  const Area& part, jpegrt_timings* timings);
   template <typename Pixel>
   void WriteInto(Pixel* pixels, size_t row_stride, const CodedImage& image, const Grid& grid,
                  float* const restored[3]);

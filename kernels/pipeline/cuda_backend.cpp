@@ -205,7 +205,8 @@ void CudaBackend::WritePixels(const CodedImage& image, const Grid& grid, float* 
   Deliver(image, to);
 }
 
-void CudaBackend::Decode(const CodedImage& image, const Destination& to, jpegrt_timings* timings) {
+void CudaBackend::Decode(const CodedImage& image, const Area&, const Destination& to,
+                         jpegrt_timings* timings) {
   Stopwatch stopwatch(&timings->pixels_ms);
   jpegrt_image on_device = image;
   jpegrt_decoding decoding = {};

@@ -33,7 +33,9 @@ class CudaBackend final : public Backend {
                       float* spectrum) override;
   void WritePixels(const CodedImage& image, const Grid& grid, float* const restored[3],
                    const Destination& to) override;
-  void Decode(const CodedImage& image, const Destination& to, jpegrt_timings* timings) override;
+  // The image as a whole.
+  void Decode(const CodedImage& image, const Area&, const Destination& to,
+              jpegrt_timings* timings) override;
 
  private:
   using Memory = cuda::Context::Memory;

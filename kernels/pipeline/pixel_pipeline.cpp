@@ -4,8 +4,21 @@
 
 namespace jpegrt {
 
-void PixelPipeline::Restore(const PixelView& view, Engine* engine, const Destination& to,
-                            jpegrt_timings* timings) {
+void PixelPipeline::Restore(const PixelView& image, const Area& seen, const Area& kept,
+                            Engine* engine, const Destination& to, jpegrt_timings* timings) {
+  const size_t channels = image.colour == JPEGRT_COLOUR_GREY ? 1 : 3;
+  const PixelView view = {image.data + seen.y.first * image.row_stride + seen.x.first * channels,
+                          image.row_stride, seen.x.size(), seen.y.size(), image.colour};
+  Restore(view, kept.In(seen), engine, to, timings);
+}
+
+void PixelPipeline::Restore(const CodedImage& image, const Area& seen, const Area& kept,
+                            Engine* engine, const Destination& to, jpegrt_timings* timings) {
+  Restore(Decoded(image, seen, timings), kept.In(seen), engine, to, timings);
+}
+
+void PixelPipeline::Restore(const PixelView& view, const Area& kept, Engine* engine,
+                            const Destination& to, jpegrt_timings* timings) {
   const PixelTensors tensors = model_->TensorsFor(view);
   float* restored = restored_.Reserve(tensors.restored_size());
   float* image = image_.Reserve(tensors.size());
@@ -19,11 +32,11 @@ void PixelPipeline::Restore(const PixelView& view, Engine* engine, const Destina
   }
   Stopwatch stopwatch(&timings->pixels_ms);
   if (to.dtype == JPEGRT_UINT8)
-    model_->Write(view, tensors, restored, backend_->threads(), static_cast<uint8_t*>(to.pixels),
-                  to.row_stride);
+    model_->Write(view, tensors, restored, kept, backend_->threads(),
+                  static_cast<uint8_t*>(to.pixels), to.row_stride);
   else
-    model_->Write(view, tensors, restored, backend_->threads(), static_cast<uint16_t*>(to.pixels),
-                  to.row_stride);
+    model_->Write(view, tensors, restored, kept, backend_->threads(),
+                  static_cast<uint16_t*>(to.pixels), to.row_stride);
 }
 
 void PixelPipeline::RunNetwork(const PixelTensors& tensors, float* image, Engine* engine,
@@ -39,23 +52,19 @@ void PixelPipeline::RunNetwork(const PixelTensors& tensors, float* image, Engine
               nullptr);
 }
 
-void PixelPipeline::Restore(const CodedImage& image, Engine* engine, const Destination& to,
-                            jpegrt_timings* timings) {
-  Restore(Decoded(image, timings), engine, to, timings);
-}
-
-PixelView PixelPipeline::Decoded(const CodedImage& image, jpegrt_timings* timings) {
+PixelView PixelPipeline::Decoded(const CodedImage& image, const Area& part,
+                                 jpegrt_timings* timings) {
   const bool as_rgb = image.colour == JPEGRT_COLOUR_YCBCR && !model_->takes_ycbcr();
   const jpegrt_colour colour = as_rgb ? JPEGRT_COLOUR_RGB : image.colour;
-  const size_t row = static_cast<size_t>(image.width) * image.components;
-  uint8_t* decoded = decoded_.Reserve(row * image.height);
+  const size_t row = static_cast<size_t>(part.x.size()) * image.components;
+  uint8_t* decoded = decoded_.Reserve(row * part.y.size());
   const bool as_is = colour == JPEGRT_COLOUR_YCBCR;
   jpegrt_timings decoding = {};
-  backend_->DecodeAs(as_is ? JPEGRT_COLOUR_RGB : image.colour, image,
+  backend_->DecodeAs(as_is ? JPEGRT_COLOUR_RGB : image.colour, image, part,
                      {decoded, row, JPEGRT_UINT8, false, nullptr}, &decoding);
   // To a model that takes pixels, decoding is part of making its input.
   timings->unpack_ms += decoding.unpack_ms + decoding.pixels_ms;
-  return {decoded, row, image.width, image.height, colour};
+  return {decoded, row, part.x.size(), part.y.size(), colour};
 }
 
 }  // namespace jpegrt

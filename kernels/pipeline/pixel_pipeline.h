@@ -22,14 +22,22 @@ class PixelPipeline {
 
   uint32_t enlargement() const { return model_->enlargement(); }
 
-  void Restore(const PixelView& view, Engine* engine, const Destination& to,
-               jpegrt_timings* timings);
-  void Restore(const CodedImage& image, Engine* engine, const Destination& to,
-               jpegrt_timings* timings);
+  TilingRule TilingFor(uint32_t receptive_field_px) const {
+    return model_->TilingFor(receptive_field_px);
+  }
+
+  // Lets the network see a part of the image, and writes what is to be kept of the result.
+  void Restore(const PixelView& image, const Area& seen, const Area& kept, Engine* engine,
+               const Destination& to, jpegrt_timings* timings);
+  void Restore(const CodedImage& image, const Area& seen, const Area& kept, Engine* engine,
+               const Destination& to, jpegrt_timings* timings);
 
  private:
+  // All of `view` is seen; `kept` is counted from its corner.
+  void Restore(const PixelView& view, const Area& kept, Engine* engine, const Destination& to,
+               jpegrt_timings* timings);
   void RunNetwork(const PixelTensors& tensors, float* image, Engine* engine, float* restored);
-  PixelView Decoded(const CodedImage& image, jpegrt_timings* timings);
+  PixelView Decoded(const CodedImage& image, const Area& part, jpegrt_timings* timings);
 
   const std::unique_ptr<PixelModel> model_;
   const std::unique_ptr<Unfolding> unfolding_;

@@ -55,12 +55,13 @@ class Restoring {
 
 Session::Session(const jpegrt_session_options& options, const jpegrt_model* model,
                  const jpegrt_engine* engine)
-    : read_options_(options.read) {
+    : read_options_(options.read), tile_px_(options.tile_px) {
   std::unique_ptr<PixelModel> pixel_model;
   std::unique_ptr<Unfolding> unfolding;
   if (model) {
     cell_px_ = model->cell_px;
     scale_ = model->scale;
+    receptive_field_px_ = model->receptive_field_px;
     graphs_ = Graphs(*model);
     pixel_model = PixelModelFrom(*model);
     unfolding = UnfoldingFrom(*model, options.threads);
@@ -145,7 +146,7 @@ void Session::Take(const jpegrt_image& image) {
 jpegrt_pixel_size Session::OutputSize() const {
   RefuseReentry();
   Require(has_image_, "no image: read one before asking for its size");
-  const uint32_t enlargement = pixel_pipeline_ ? pixel_pipeline_->enlargement() : 1;
+  const uint32_t enlargement = Enlargement();
   if (pixels_.data)
     return {enlargement * pixels_.width, enlargement * pixels_.height,
             pixels_.colour == JPEGRT_COLOUR_GREY ? 1u : 3u};
@@ -157,14 +158,62 @@ void Session::Restore(const Destination& to) {
   Require(has_image_, "no image: read one before restoring it");
   RefuseDestination(to);
   timings_.unpack_ms = timings_.network_ms = timings_.pixels_ms = 0;
+  RestoreRows(0, Rows().size(), to);
+}
+
+jpegrt_strip Session::Strip(uint32_t index) const {
+  RefuseReentry();
+  Require(has_image_, "no image: read one before asking for its strips");
+  const Tiling rows = Rows();
+  const uint32_t enlargement = Enlargement();
+  if (index >= rows.size()) return {OutputSize().height, 0};
+  const Span kept = rows[index].kept;
+  return {enlargement * kept.first, enlargement * kept.size()};
+}
+
+void Session::RestoreStrip(uint32_t index, const Destination& to) {
+  Require(Strip(index).rows > 0, "the image has no such strip");
+  RefuseDestination(to);
+  RestoreRows(index, index + 1, to);
+}
+
+Tiling Session::Rows() const {
+  return {pixels_.data ? pixels_.height : image_.height, Rule(image_.McuHeight()), tile_px_};
+}
+
+Tiling Session::Columns() const {
+  return {pixels_.data ? pixels_.width : image_.width, Rule(image_.McuWidth()), tile_px_};
+}
+
+TilingRule Session::Rule(uint32_t mcu_px) const {
+  if (pixel_pipeline_) return pixel_pipeline_->TilingFor(receptive_field_px_);
+  // A plain decoder looks beyond its tiles itself.
+  const uint32_t overlap_px = engine_ ? receptive_field_px_ + image_.UpsamplingReach() : 0;
+  return {mcu_px, overlap_px, mcu_px};
+}
+
+void Session::RestoreRows(uint32_t first, uint32_t last, const Destination& to) {
+  const Tiling rows = Rows(), columns = Columns();
+  const uint32_t enlargement = Enlargement(), top = rows[first].kept.first;
+  const uint32_t channels = OutputSize().channels;
+  for (uint32_t i = first; i < last; ++i)
+    for (uint32_t j = 0; j < columns.size(); ++j) {
+      const Piece row = rows[i], column = columns[j];
+      RestorePiece({column.seen, row.seen}, {column.kept, row.kept},
+                   to.From(size_t{enlargement} * (row.kept.first - top),
+                           size_t{enlargement} * column.kept.first, channels));
+    }
+}
+
+void Session::RestorePiece(const Area& seen, const Area& kept, const Destination& to) {
   if (pixels_.data)
-    pixel_pipeline_->Restore(pixels_, engine_.get(), to, &timings_);
+    pixel_pipeline_->Restore(pixels_, seen, kept, engine_.get(), to, &timings_);
   else if (pixel_pipeline_)
-    pixel_pipeline_->Restore(image_, engine_.get(), to, &timings_);
+    pixel_pipeline_->Restore(image_, seen, kept, engine_.get(), to, &timings_);
   else if (engine_)
-    RestoreCoefficients(to);
+    RestoreCoefficients(seen, kept, to);
   else
-    DecodePlainly(to);
+    DecodePlainly(kept, to);
 }
 
 void Session::RefuseReentry() const {
@@ -183,27 +232,32 @@ void Session::RefuseDestination(const Destination& to) const {
           "row_stride is less than a row of pixels");
 }
 
-void Session::DecodePlainly(const Destination& to) {
+void Session::DecodePlainly(const Area& part, const Destination& to) {
   const Restoring restoring(backend_.get(), image_, to, 0, 0, &timings_.unpack_ms);
-  backend_->Decode(image_, to, &timings_);
+  backend_->Decode(image_, part, to, &timings_);
 }
 
-void Session::RestoreCoefficients(const Destination& to) {
-  const Grid grid = is_spectral_ ? image_.SampleGrid(scale_) : image_.PaddedGrid(cell_px_, scale_);
-  const Graph* const graph = is_spectral_ ? nullptr : graphs_.Together(image_);
-  const Restoring restoring(backend_.get(), image_, to, InputSize(graph, grid),
-                            RestoredSize(image_, grid), &timings_.unpack_ms);
+void Session::RestoreCoefficients(const Area& seen, const Area& kept, const Destination& to) {
+  const CodedImage image = image_.Part(seen);
+  const Grid grid = is_spectral_ ? image.SampleGrid(scale_) : image.PaddedGrid(cell_px_, scale_);
+  const Graph* const graph = is_spectral_ ? nullptr : graphs_.Together(image);
+  const Restoring restoring(backend_.get(), image, to, InputSize(graph, grid),
+                            RestoredSize(image, grid), &timings_.unpack_ms);
   float* restored[3];
   if (graph)
-    RestoreTogether(*graph, grid, restoring.work(), restored);
+    RestoreTogether(image, *graph, grid, restoring.work(), restored);
   else
-    RestoreAlone(grid, restoring.work(), restored);
+    RestoreAlone(image, grid, restoring.work(), restored);
   Stopwatch stopwatch(&timings_.pixels_ms);
-  backend_->WritePixels(image_, grid, restored, to);
+  // What is kept begins at whole cells, since MCUs do.
+  const Area inside = kept.In(seen);
+  const size_t corner = inside.y.first / cell_px_ * grid.columns + inside.x.first / cell_px_;
+  for (uint32_t c = 0; c < image.components; ++c) restored[c] += corner;
+  backend_->WritePixels(image_.Part(kept), grid, restored, to);
 }
 
-void Session::RestoreTogether(const Graph& graph, const Grid& grid, const Workspace& work,
-                              float* restored[3]) {
+void Session::RestoreTogether(const CodedImage& image, const Graph& graph, const Grid& grid,
+                              const Workspace& work, float* restored[3]) {
   const CellSize luma_cell = {cell_px_, cell_px_}, chroma_cell = ChromaCell(graph, grid);
   const CellSize sampling = {graph.chroma_h, graph.chroma_v};
   const size_t luma_planes = cell_px_ * cell_px_;
@@ -214,9 +268,10 @@ void Session::RestoreTogether(const Graph& graph, const Grid& grid, const Worksp
   restored[0] = work.restored;
   restored[1] = chroma_restored;
   restored[2] = chroma_restored + grid.component();
-  Unpack(grid, {{0, luma_cell, {1, 1}, luma},
-                {1, chroma_cell, sampling, chroma},
-                {2, chroma_cell, sampling, chroma + chroma_planes * grid.plane()}});
+  Unpack(image, grid,
+         {{0, luma_cell, {1, 1}, luma},
+          {1, chroma_cell, sampling, chroma},
+          {2, chroma_cell, sampling, chroma + chroma_planes * grid.plane()}});
   Run(graph,
       {DeviceTensor("luma", luma, {1, luma_planes, grid.rows, grid.columns}),
        DeviceTensor("chroma", chroma, {1, 2 * chroma_planes, grid.rows, grid.columns}),
@@ -227,21 +282,22 @@ void Session::RestoreTogether(const Graph& graph, const Grid& grid, const Worksp
       work.stream);
 }
 
-void Session::RestoreAlone(const Grid& grid, const Workspace& work, float* restored[3]) {
+void Session::RestoreAlone(const CodedImage& image, const Grid& grid, const Workspace& work,
+                           float* restored[3]) {
   const CellSize cell = {cell_px_, cell_px_};
   const size_t planes = cell_px_ * cell_px_;
-  for (uint32_t c = 0; c < image_.components; ++c) {
+  for (uint32_t c = 0; c < image.components; ++c) {
     restored[c] = work.restored + c * Aligned(grid.component());
-    if (IsKept(c)) {
-      Unpack(grid, {{c, cell, {1, 1}, restored[c]}});
+    if (IsPlain(image, c)) {
+      Unpack(image, grid, {{c, cell, {1, 1}, restored[c]}});
       continue;
     }
     std::vector<jpegrt_tensor> inputs;
     if (is_spectral_) {
-      UnpackSpectrum(c, work.inputs);
+      UnpackSpectrum(image, c, work.inputs);
       inputs = {DeviceTensor("spectrum", work.inputs, {1, 64, grid.rows / 8, grid.columns / 8})};
     } else {
-      Unpack(grid, {{c, cell, {1, 1}, work.inputs}});
+      Unpack(image, grid, {{c, cell, {1, 1}, work.inputs}});
       inputs = {DeviceTensor("luma", work.inputs, {1, planes, grid.rows, grid.columns}),
                 DeviceTensor("steps", work.steps + 64 * c, {1, 64})};
     }
@@ -251,19 +307,20 @@ void Session::RestoreAlone(const Grid& grid, const Workspace& work, float* resto
   }
 }
 
-bool Session::IsKept(uint32_t component) const {
-  const bool is_chroma = image_.colour == JPEGRT_COLOUR_YCBCR && component > 0;
-  return is_chroma || (is_spectral_ && !image_.IsFullResolution(component));
+bool Session::IsPlain(const CodedImage& image, uint32_t component) const {
+  const bool is_chroma = image.colour == JPEGRT_COLOUR_YCBCR && component > 0;
+  return is_chroma || (is_spectral_ && !image.IsFullResolution(component));
 }
 
-void Session::UnpackSpectrum(uint32_t component, float* spectrum) {
+void Session::UnpackSpectrum(const CodedImage& image, uint32_t component, float* spectrum) {
   Stopwatch stopwatch(&timings_.unpack_ms);
-  backend_->UnpackSpectrum(image_, component, scale_, spectrum);
+  backend_->UnpackSpectrum(image, component, scale_, spectrum);
 }
 
-void Session::Unpack(const Grid& grid, const std::vector<ComponentCells>& components) {
+void Session::Unpack(const CodedImage& image, const Grid& grid,
+                     const std::vector<ComponentCells>& components) {
   Stopwatch stopwatch(&timings_.unpack_ms);
-  backend_->Unpack(image_, grid, components);
+  backend_->Unpack(image, grid, components);
 }
 
 void Session::Run(const Graph& graph, const std::vector<jpegrt_tensor>& inputs,

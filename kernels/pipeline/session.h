@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "../cpu/pixel_model.h"
+#include "../cpu/tiling.h"
 #include "backend.h"
 #include "coded_image.h"
 #include "engine.h"
@@ -26,6 +27,10 @@ class Session {
                   size_t row_stride);
   jpegrt_pixel_size OutputSize() const;
   void Restore(const Destination& to);
+  // Of no rows beyond the last.
+  jpegrt_strip Strip(uint32_t index) const;
+  // Adds to the timings.
+  void RestoreStrip(uint32_t index, const Destination& to);
   const jpegrt_timings& timings() const { return timings_; }
   // For what the engine does outside of Restore.
   void OnDevice(const std::function<void()>& body) const { backend_->OnDevice(body); }
@@ -37,22 +42,34 @@ class Session {
   void RefuseReentry() const;
   void RefuseDestination(const Destination& to) const;
 
-  void DecodePlainly(const Destination& to);
-  void RestoreCoefficients(const Destination& to);
+  uint32_t Enlargement() const { return pixel_pipeline_ ? pixel_pipeline_->enlargement() : 1; }
+  Tiling Rows() const;
+  Tiling Columns() const;
+  TilingRule Rule(uint32_t mcu_px) const;
+
+  // Rows of pieces, from `first` up to but without `last`.
+  void RestoreRows(uint32_t first, uint32_t last, const Destination& to);
+  void RestorePiece(const Area& seen, const Area& kept, const Destination& to);
+  void DecodePlainly(const Area& part, const Destination& to);
+  void RestoreCoefficients(const Area& seen, const Area& kept, const Destination& to);
   // Each fills `restored` with where each component's full-resolution cells are.
-  void RestoreTogether(const Graph& graph, const Grid& grid, const Workspace& work,
-                       float* restored[3]);
-  void RestoreAlone(const Grid& grid, const Workspace& work, float* restored[3]);
+  void RestoreTogether(const CodedImage& image, const Graph& graph, const Grid& grid,
+                       const Workspace& work, float* restored[3]);
+  void RestoreAlone(const CodedImage& image, const Grid& grid, const Workspace& work,
+                    float* restored[3]);
   // Whether a component that is restored alone stays as a plain decoder makes it.
-  bool IsKept(uint32_t component) const;
-  void UnpackSpectrum(uint32_t component, float* spectrum);
-  void Unpack(const Grid& grid, const std::vector<ComponentCells>& components);
+  bool IsPlain(const CodedImage& image, uint32_t component) const;
+  void UnpackSpectrum(const CodedImage& image, uint32_t component, float* spectrum);
+  void Unpack(const CodedImage& image, const Grid& grid,
+              const std::vector<ComponentCells>& components);
   void Run(const Graph& graph, const std::vector<jpegrt_tensor>& inputs,
            const std::vector<jpegrt_tensor>& outputs, void* stream);
   jpegrt_tensor DeviceTensor(const char* name, float* data,
                              std::initializer_list<size_t> shape) const;
 
   const jpegrt_read_options read_options_;
+  const uint32_t tile_px_;
+  uint32_t receptive_field_px_ = 0;
   uint32_t cell_px_ = 0;
   float scale_ = 1;
   bool is_spectral_ = false;

@@ -84,7 +84,8 @@ static void test_coefficients(void) {
 
 static void test_session(void) {
   const jpegrt_graph graph = {"grey", 1, 1, 1};
-  jpegrt_model model = {sizeof(jpegrt_model), 8, 1, 1, &graph, JPEGRT_DOMAIN_CELLS, 0, 0, 0, 0, 0};
+  jpegrt_model model = {
+      sizeof(jpegrt_model), 8, 1, 1, &graph, JPEGRT_DOMAIN_CELLS, 0, 0, 0, 0, 0, 0};
   jpegrt_engine engine;
   jpegrt_session* session;
   uint8_t pixel;

@@ -33,6 +33,7 @@ void CheckTrusted(const jpegrt::Manifest& manifest) {
   Expect(manifest.enlargement >= 1 && manifest.enlargement <= (takes_pixels ? 4u : 1u));
   Expect(manifest.minimum_px >= 1 && manifest.minimum_px <= (takes_pixels ? 4096u : 1u));
   Expect(manifest.multiple_px >= 1 && manifest.multiple_px <= (takes_pixels ? 1024u : 1u));
+  Expect(manifest.receptive_field_px <= 65535);
   Expect(takes_cells || r == 1);
   Expect(manifest.unfoldings <= 64 && manifest.window_px <= 65535);
   Expect(manifest.unfoldings == 0 ||

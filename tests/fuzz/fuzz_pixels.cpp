@@ -35,15 +35,16 @@ constexpr uint64_t kMaxPixels = 1 << 16;
 class Session {
  public:
   Session(jpegrt_domain domain, uint32_t n_graphs, uint32_t enlargement, uint32_t minimum_px,
-          uint32_t multiple_px) {
+          uint32_t multiple_px, uint32_t tile_px) {
     const bool is_luma = domain == JPEGRT_DOMAIN_LUMA;
     const jpegrt_graph graphs[] = {{"first", is_luma ? 1u : 3u, 1, 1}, {"grey", 1, 1, 1}};
     const jpegrt_model model = {sizeof model, 1,          1 / 255.f,   n_graphs, graphs, domain,
-                                enlargement,  minimum_px, multiple_px, 0,        0};
+                                enlargement,  minimum_px, multiple_px, 0,        0,      3};
     const jpegrt_engine engine = {sizeof engine, nullptr, Repeat, nullptr};
     jpegrt_session_options options = {};
     options.struct_size = sizeof options;
     options.threads = 2;
+    options.tile_px = tile_px;
     options.read = {sizeof options.read, 0, kMaxPixels};
     if (jpegrt_session_create(&options, &model, &engine, &session_) != JPEGRT_OK) std::abort();
   }
@@ -109,8 +110,9 @@ void RestoreWhatIsThere(Session* session, const uint8_t* bytes, size_t size) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   // One set per thread: a session is used by one thread at a time.
-  thread_local Session rgb(JPEGRT_DOMAIN_RGB, 1, 1, 1, 1), rgb_3(JPEGRT_DOMAIN_RGB, 2, 3, 0, 0),
-      luma(JPEGRT_DOMAIN_LUMA, 1, 1, 16, 8), luma_4(JPEGRT_DOMAIN_LUMA, 1, 4, 5, 7);
+  thread_local Session rgb(JPEGRT_DOMAIN_RGB, 1, 1, 1, 1, 0),
+      rgb_3(JPEGRT_DOMAIN_RGB, 2, 3, 0, 0, 20), luma(JPEGRT_DOMAIN_LUMA, 1, 1, 16, 8, 0),
+      luma_4(JPEGRT_DOMAIN_LUMA, 1, 4, 5, 7, 25);
   if (size <= kHeader) return 0;
   for (Session* session : {&rgb, &rgb_3, &luma, &luma_4}) {
     RefuseAsStated(session, bytes);

@@ -89,9 +89,11 @@ class Session {
     options.struct_size = sizeof options;
     options.threads = 2;
     options.read = {sizeof options.read, allow_damaged, kMaxPixels};
+    options.tile_px = allow_damaged ? 16 : 0;
     if (model) {
       model->struct_size = sizeof *model;
       model->scale = 1 / 128.f;
+      model->receptive_field_px = 5;
       options.project =
           model->domain == JPEGRT_DOMAIN_CELLS || model->domain == JPEGRT_DOMAIN_SPECTRAL;
     }

@@ -142,6 +142,7 @@ def assert_same_model(bundle: ct.c_void_p, folder: Path) -> None:
         expected.minimum_px,
         expected.multiple_px,
     )
+    assert model.receptive_field_px == (expected.receptive_field_px or 0)
     graphs = model.graphs[: model.n_graphs]
     assert [(g.name.decode(), g.components, g.chroma_h, g.chroma_v) for g in graphs] == [
         (g.name, g.components, g.chroma_h, g.chroma_v) for g in expected.graphs
@@ -300,6 +301,12 @@ def edited_manifests(draw: st.DrawFn) -> object:
 @example({**PIXELS, "cell_px": 2})
 @example({**PIXELS, "size_rule": {"minimum_px": 4097}})
 @example({**PIXELS, "size_rule": {"multiple_px": 1025}})
+@example({**PIXELS, "size_rule": {"receptive_field_px": 65536}})
+@example({**PIXELS, "size_rule": {"receptive_field_px": -1}})
+@example({**PIXELS, "size_rule": {"receptive_field_px": 7.0}})
+@example({**PIXELS, "size_rule": {"receptive_field_px": True}})
+@example({**PIXELS, "size_rule": {"receptive_field_px": None}})
+@example({**GOOD, "size_rule": {"receptive_field_px": 65535}})
 @example(UNFOLDED)
 @example({**UNFOLDED, "unfoldings": 0})
 @example({**UNFOLDED, "unfoldings": 65})

@@ -172,6 +172,7 @@ class Model(ct.Structure):
         ("multiple_px", ct.c_uint32),
         ("unfoldings", ct.c_uint32),
         ("window_px", ct.c_uint32),
+        ("receptive_field_px", ct.c_uint32),
     )
 
 
@@ -225,6 +226,14 @@ class SessionOptions(ct.Structure):
         ("project", ct.c_uint32),
         ("slack", ct.c_float),
         ("cuda", ct.c_void_p),
+        ("tile_px", ct.c_uint32),
+    )
+
+
+class Strip(ct.Structure):
+    _fields_ = (
+        ("first_row", ct.c_uint32),
+        ("rows", ct.c_uint32),
     )
 
 
@@ -414,6 +423,11 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_session_restore_device": (
         ct.c_int,
         [_HANDLE, ct.c_void_p, ct.c_size_t, ct.c_int, ct.c_void_p],
+    ),
+    "jpegrt_session_strip": (ct.c_int, [_HANDLE, ct.c_uint32, ct.POINTER(Strip)]),
+    "jpegrt_session_restore_strip": (
+        ct.c_int,
+        [_HANDLE, ct.c_uint32, ct.c_void_p, ct.c_size_t, ct.c_int],
     ),
     "jpegrt_session_timings": (ct.c_int, [_HANDLE, ct.POINTER(Timings)]),
     "jpegrt_non_local": (

@@ -70,6 +70,8 @@ class ModelSpec:
         as high as the image, and the sides that the network takes.
     unfoldings, window_px: of unfolded models, else 0; how often their graphs run, and the window of
         the non-local operator, 0 for the whole image.
+    receptive_field_px: how many pixels of the image away something can change a restored pixel, to
+        either side; None: anything can, anywhere.
     """
 
     cell_px: int
@@ -81,6 +83,7 @@ class ModelSpec:
     multiple_px: int = 1
     unfoldings: int = 0
     window_px: int = 0
+    receptive_field_px: int | None = None
 
     @property
     def input_px(self) -> int:
@@ -122,19 +125,23 @@ class Pipeline:
         allow_damaged: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         project: float | None = None,
+        tile_px: int = 0,
     ) -> None:
         """cuda: the GPU to restore on; the engine is then a `CudaEngine`. None: the CPU.
         threads: for everything but the engine, 0 = one per core; on a GPU there are none. The rest as for
         `CoefficientReader.read`; max_pixels limits restored pixels too, where they are more.
         project: the slack, in steps, with which what a model on coefficients restores is projected
             as by `project_cells`, where a component is sampled 1x1; None: it is not projected.
+        tile_px: the sides of the tiles that the network sees of an image, at most; 0: all of it. Of
+            models with a receptive field, on the CPU.
         Raises NativeError or ValueError."""
         self._handle = ct.c_void_p()  # first, for __del__
         self._shape: tuple[int, ...] = ()
         self._given: NDArray[np.uint8] | None = None  # what the native side reads, kept alive
         self._errors: list[BaseException] = []
-        if threads < 0:
-            raise ValueError(f"threads must not be negative, got {threads}")
+        for name, number in (("threads", threads), ("tile_px", tile_px)):
+            if number < 0:
+                raise ValueError(f"{name} must not be negative, got {number}")
         if (model is None) != (engine is None):
             raise ValueError("a model needs an engine, and an engine a model")
         if model is not None and model.domain not in DOMAINS:
@@ -146,6 +153,7 @@ class Pipeline:
             project is not None,
             project or 0,
             None if cuda is None else cuda.handle,
+            tile_px,
         )
         native_model = native_engine = None
         if model is not None and engine is not None:
@@ -167,6 +175,7 @@ class Pipeline:
                 model.multiple_px,
                 model.unfoldings,
                 model.window_px,
+                model.receptive_field_px or 0,
             )
             # Kept: the native side calls it as long as the session lives.
             self._callback = _native.EngineRun(
@@ -233,21 +242,28 @@ class Pipeline:
 
         uint16 pixels are of the whole range: 257 is one level of 8 bits.
         """
-        if not self._shape:
-            raise ValueError("no image: read one before restoring it")
-        if (
-            pixels.dtype not in (np.uint8, np.uint16)
-            or not pixels.flags.c_contiguous
-            or not pixels.flags.writeable
-            or pixels.shape != self._shape
-        ):
-            raise ValueError(
-                f"need a writable C-contiguous uint8 or uint16 array of shape {self._shape}, "
-                f"got {pixels.dtype} {pixels.shape}"
-            )
+        self._refuse_other(pixels, self._shape)
         deep = pixels.dtype == np.uint16
         call = lib.jpegrt_session_restore16 if deep else lib.jpegrt_session_restore
         self._check(call(self._handle, pixels.ctypes.data, pixels.strides[0]))
+
+    def strips(self) -> list[range]:
+        """The rows of the pixels to come that each strip has, a row of tiles, from the top."""
+        strips: list[range] = []
+        while rows := self._strip(len(strips)):
+            strips.append(rows)
+        return strips
+
+    def restore_strip(self, index: int, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
+        """Writes one strip of the image last read into `pixels`, which has as many rows as it and
+        else the shape that `read` returned: what `restore` writes there."""
+        self._refuse_other(pixels, (len(self._strip(index)), *self._shape[1:]))
+        dtype = _native.Dtype.UINT16 if pixels.dtype == np.uint16 else _native.Dtype.UINT8
+        self._check(
+            lib.jpegrt_session_restore_strip(
+                self._handle, index, pixels.ctypes.data, pixels.strides[0], dtype
+            )
+        )
 
     def restore_device(self, pixels: Any, stream: object = None) -> None:
         """Enqueues restoring the image last read, of a pipeline on a GPU, and waits for nothing.
@@ -272,12 +288,35 @@ class Pipeline:
 
     @property
     def timings(self) -> Timings:
-        """Of the image last read and restored."""
+        """Of the image last read and restored, or of all its strips restored since."""
         timings = _native.Timings()
         check(lib.jpegrt_session_timings(self._handle, ct.byref(timings)), "jpegrt_session_timings")
         return Timings(
             timings.entropy_decode_ms, timings.unpack_ms, timings.network_ms, timings.pixels_ms
         )
+
+    def _strip(self, index: int) -> range:
+        """Empty from the number of strips on."""
+        strip = _native.Strip()
+        self._check(lib.jpegrt_session_strip(self._handle, index, ct.byref(strip)))
+        return range(strip.first_row, strip.first_row + strip.rows)
+
+    def _refuse_other(
+        self, pixels: NDArray[np.uint8] | NDArray[np.uint16], shape: tuple[int, ...]
+    ) -> None:
+        """Raises ValueError for pixels that cannot be written into."""
+        if not self._shape:
+            raise ValueError("no image: read one before restoring it")
+        if (
+            pixels.dtype not in (np.uint8, np.uint16)
+            or not pixels.flags.c_contiguous
+            or not pixels.flags.writeable
+            or pixels.shape != shape
+        ):
+            raise ValueError(
+                f"need a writable C-contiguous uint8 or uint16 array of shape {shape}, "
+                f"got {pixels.dtype} {pixels.shape}"
+            )
 
     def _read(self, jpeg: bytes) -> _native.Image:
         self._shape, self._given = (), None

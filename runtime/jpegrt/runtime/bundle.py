@@ -57,6 +57,7 @@ class Bundle:
             self.manifest.get("size_rule", {}).get("multiple_px", 1),
             self.manifest.get("unfoldings", 0),
             self.manifest.get("window_px", 0),
+            self.manifest.get("size_rule", {}).get("receptive_field_px"),
         )
 
     def choose_precision(self, precision: str | None) -> str:
@@ -252,6 +253,11 @@ def _check_domain(manifest: dict[str, Any]) -> None:
     minimum, multiple = rule.get("minimum_px", 1), rule.get("multiple_px", 1)
     _require(_is_integer(minimum) and 1 <= minimum <= 4096, "minimum_px is not from 1 to 4096")
     _require(_is_integer(multiple) and 1 <= multiple <= 1024, "multiple_px is not from 1 to 1024")
+    reach = rule.get("receptive_field_px")
+    _require(
+        reach is None or (_is_integer(reach) and 0 <= reach <= 65535),
+        "receptive_field_px is neither null nor from 0 to 65535",
+    )
     if domain in ("cells", "spectral"):
         _require(
             scale == minimum == multiple == 1,

@@ -6,19 +6,16 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, features
 
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
 from jpegrt.runtime.jpeg_segments import with_segments
 from jpegrt.runtime.metadata import Metadata
-from jpegrt.runtime.orientation import upright
-from jpegrt.runtime.png16 import chunk, png_from_uint16
-from jpegrt.runtime.tiff import tiff_from_pixels
-
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+from jpegrt.runtime.png_strips import chunk, write_png_strips
+from jpegrt.runtime.strips import Pixels, Strips
+from jpegrt.runtime.tiff import write_tiff
 
 _BY_SUFFIX = {
     ".png": "png",
@@ -68,17 +65,25 @@ class ImageFormat:
         return _SUFFIXES[self.name]
 
     def encode(self, pixels: Pixels, metadata: Metadata) -> bytes:
-        """The file of (H, W) or (H, W, 3) RGB pixels of this depth. Raises RestoreError.
+        """The file of (H, W) or (H, W, 3) RGB pixels of this depth, as `write` writes it."""
+        file = io.BytesIO()
+        self.write(Strips.of(pixels), metadata, file)
+        return file.getvalue()
 
-        pixels: as the file that the metadata is of stores them. For PNGs they are turned upright
-            here; in other formats EXIF's orientation goes along.
+    def write(self, image: Strips, metadata: Metadata, file: IO[bytes]) -> None:
+        """Writes an image of this depth into an empty file. Raises RestoreError, OSError.
+
+        PNG and TIFF hold one strip at a time, but for PNGs that are to be turned by a quarter; the
+        other formats hold all of the pixels.
+
+        image: as the file that the metadata is of stores it. For PNGs it is turned upright here; in
+            other formats EXIF's orientation goes along.
         """
         try:
-            return _ENCODERS[self.name](
-                pixels, metadata, self.quality or DEFAULT_QUALITIES.get(self.name, 0)
-            )
-        except (OSError, ValueError, OverflowError, struct.error) as error:
-            height, width = pixels.shape[:2]
+            quality = self.quality or DEFAULT_QUALITIES.get(self.name, 0)
+            _WRITERS[self.name](image, metadata, quality, file)
+        except (_PillowError, ValueError, OverflowError, struct.error) as error:
+            height, width = image.shape[:2]
             raise RestoreError(
                 f"{width} x {height} pixels cannot be written as {self.name.upper()}: "
                 f"{one_line(error)}"
@@ -90,14 +95,23 @@ def format_of_name(path: Path) -> str | None:
     return _BY_SUFFIX.get(path.suffix.lower())
 
 
-def _png(pixels: Pixels, metadata: Metadata, _quality: int) -> bytes:
+class _PillowError(Exception):
+    """An image that Pillow's encoder does not take."""
+
+
+def _write_png(image: Strips, metadata: Metadata, _quality: int, file: IO[bytes]) -> None:
     """With the pixels turned: many viewers do not look for an orientation in PNGs."""
-    pixels = upright(pixels, metadata.orientation)
-    metadata = metadata.turned_upright()
-    if pixels.dtype == np.uint16:
-        png = png_from_uint16(pixels.astype(np.uint16, copy=False))
-    else:
-        png = _by_pillow(pixels, "PNG")
+    image = image.upright(metadata.orientation)
+    chunks = _png_chunks(metadata.turned_upright())
+    if image.depth == 16 or image.count > 1:
+        write_png_strips(image, chunks, file)
+        return
+    png = _by_pillow(image, "PNG")  # which looks for the best filter
+    after_header = 33
+    file.write(b"".join((png[:after_header], *chunks, png[after_header:])))
+
+
+def _png_chunks(metadata: Metadata) -> list[bytes]:
     chunks = []
     if metadata.icc:
         chunks.append(chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc)))
@@ -109,29 +123,30 @@ def _png(pixels: Pixels, metadata: Metadata, _quality: int) -> bytes:
         chunks.append(chunk(b"eXIf", metadata.exif))
     if metadata.xmp:
         chunks.append(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp))
-    after_header = 33
-    return b"".join((png[:after_header], *chunks, png[after_header:]))
+    return chunks
 
 
-def _tiff(pixels: Pixels, metadata: Metadata, _quality: int) -> bytes:
-    return tiff_from_pixels(pixels, metadata)
+def _write_tiff(image: Strips, metadata: Metadata, _quality: int, file: IO[bytes]) -> None:
+    write_tiff(image, metadata, file)
 
 
-def _jpeg(pixels: Pixels, metadata: Metadata, quality: int) -> bytes:
+def _write_jpeg(image: Strips, metadata: Metadata, quality: int, file: IO[bytes]) -> None:
     # Whole chroma: it was restored, not only upsampled.
-    return with_segments(_by_pillow(pixels, "JPEG", quality=quality, subsampling=0), metadata)
+    jpeg = _by_pillow(image, "JPEG", quality=quality, subsampling=0)
+    file.write(with_segments(jpeg, metadata))
 
 
-def _webp(pixels: Pixels, metadata: Metadata, quality: int) -> bytes:
-    return _by_pillow(pixels, "WEBP", quality=quality, **_blocks(metadata))
+def _write_webp(image: Strips, metadata: Metadata, quality: int, file: IO[bytes]) -> None:
+    file.write(_by_pillow(image, "WEBP", quality=quality, **_blocks(metadata)))
 
 
-def _avif(pixels: Pixels, metadata: Metadata, quality: int) -> bytes:
+def _write_avif(image: Strips, metadata: Metadata, quality: int, file: IO[bytes]) -> None:
     """Pillow makes the orientation AVIF's own (irot and imir), and writes EXIF without it."""
-    subsampling = "4:4:4" if pixels.ndim == 3 else "4:0:0"
-    return _by_pillow(
-        pixels, "AVIF", quality=quality, subsampling=subsampling, max_threads=1, **_blocks(metadata)
+    subsampling = "4:4:4" if len(image.shape) == 3 else "4:0:0"
+    avif = _by_pillow(
+        image, "AVIF", quality=quality, subsampling=subsampling, max_threads=1, **_blocks(metadata)
     )
+    file.write(avif)
 
 
 def _blocks(metadata: Metadata) -> dict[str, object]:
@@ -140,16 +155,20 @@ def _blocks(metadata: Metadata) -> dict[str, object]:
     return {"exif": metadata.exif, "icc_profile": icc, "xmp": metadata.xmp}
 
 
-def _by_pillow(pixels: Pixels, name: str, **options: object) -> bytes:
+def _by_pillow(image: Strips, name: str, **options: object) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, name, **options)
+    pixels = image.joined()
+    try:
+        Image.fromarray(pixels).save(file, name, **options)
+    except OSError as error:
+        raise _PillowError(str(error)) from error
     return file.getvalue()
 
 
-_ENCODERS: dict[str, Callable[[Pixels, Metadata, int], bytes]] = {
-    "png": _png,
-    "tiff": _tiff,
-    "webp": _webp,
-    "jpeg": _jpeg,
-    "avif": _avif,
+_WRITERS: dict[str, Callable[[Strips, Metadata, int, IO[bytes]], None]] = {
+    "png": _write_png,
+    "tiff": _write_tiff,
+    "webp": _write_webp,
+    "jpeg": _write_jpeg,
+    "avif": _write_avif,
 }

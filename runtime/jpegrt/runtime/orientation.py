@@ -44,9 +44,14 @@ def _find(exif: bytes) -> tuple[int, int, str] | None:
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
     """(H, W) or (H, W, 3) pixels as they are to be seen; EXIF 2.32, 4.6.4 A, Orientation."""
+    return upright_view(pixels, orientation).copy() if orientation > 1 else pixels
+
+
+def upright_view(pixels: Pixels, orientation: int) -> Pixels:
+    """As `upright`, of the same memory."""
     turned: NDArray[Any] = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
     if orientation in (3, 4, 7, 8):
         turned = turned[::-1]
     if orientation in (2, 3, 6, 7):
         turned = turned[:, ::-1]
-    return turned.copy() if orientation > 1 else pixels
+    return turned

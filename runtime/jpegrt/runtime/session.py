@@ -2,6 +2,8 @@
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, overload
 
@@ -9,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jpegrt.kernels import NativeError, Pipeline, Status, Timings
-from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS
+from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS, CoefficientReader
 from jpegrt.kernels.cuda import Cuda
 from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.engines import choose_precision, create_engine, resolve_engine, runs_on_gpu
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
+from jpegrt.runtime.memory import Memory, bytes_per_px, tile_px_for
 from jpegrt.runtime.pixel_files import is_pixel_file, read_pixels
+from jpegrt.runtime.strips import Strips
 
 MOST_THREADS = 1024  # the native core's limit
 
@@ -41,6 +45,12 @@ class Session:
     allow_damaged: restore what is there of truncated or corrupt files instead of refusing them.
     max_pixels: larger images are refused before memory is taken, and smaller ones that would be
         larger when restored.
+    memory: what an image and the engine that restores it may take beyond the program itself, in
+        bytes or as "512M", "2G" or "25%" of the machine's. Images that would need more are restored
+        in tiles, whose pixels are those of the whole image but for the engine's rounding of sums;
+        those that need more in tiles too are refused. None chooses the tiles as 25% does and
+        refuses none. Pixels that `restore` returns come on top, and models that see the whole image
+        (cisr) are not bounded by it.
     project: None, or the slack in quantisation steps, 0 or more, within which the DCT coefficients
         of what is restored are kept to the file's, in components sampled 1x1. A trained model gains
         little by it, about 0.01 dB, one that smooths too much up to 1 dB; files of encoders that
@@ -59,6 +69,7 @@ class Session:
         threads: int = 0,
         allow_damaged: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        memory: Memory | int | str | None = None,
         project: float | None = None,
     ) -> None:
         if not 0 <= threads <= MOST_THREADS:
@@ -73,6 +84,7 @@ class Session:
         self.model_name, self.precision, self.engine_name = "none", "-", "-"
         self.takes_pixels, self.enlargement = False, 1
         self._max_pixels = max_pixels
+        self._header = CoefficientReader()
         spec = network = cuda = None
         if model != "none":
             bundle = find_bundle(model)
@@ -95,6 +107,9 @@ class Session:
                 folder=engines,
             )
         try:
+            self._memory = Memory.of(memory)
+            self._tile_px = tile_px_for(self._memory, spec)
+            self._bytes_per_px = bytes_per_px(spec)
             self._pipeline = Pipeline(
                 spec,
                 network,
@@ -103,6 +118,7 @@ class Session:
                 allow_damaged=allow_damaged,
                 max_pixels=max_pixels,
                 project=project,
+                tile_px=self._tile_px,
             )
         except (NativeError, ValueError) as error:
             raise UsageError(one_line(error)) from error
@@ -140,37 +156,83 @@ class Session:
         self, source: Source, depth: int = 8
     ) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], Timings]:
         """The restored image, in 8 or 16 bits, and how long each stage took."""
+        with self.strips(source, depth) as strips:
+            pixels = strips.joined()
+            return pixels, self._pipeline.timings
+
+    @contextmanager
+    def strips(self, source: Source, depth: int = 8) -> Iterator[Strips]:
+        """The restored image in strips, in 8 or 16 bits: `restore`'s pixels, some rows at a time,
+        so that images whose pixels are more than the memory for them can be written to a file.
+
+        The session is the caller's until the context ends. Raises RestoreError, here and for a
+        strip.
+        """
         if depth not in (8, 16):
             raise UsageError(f"depth must be 8 or 16, not {depth}")
         if not isinstance(source, bytes | np.ndarray):
             source = read_file(Path(source))
-        with self._turn:
-            try:
-                shape = self._load(source)
-                try:
-                    pixels = np.empty(shape, np.uint8 if depth == 8 else np.uint16)
-                    self._pipeline.restore(pixels)
-                except MemoryError as error:  # an engine's too
-                    raise RestoreError(
-                        f"not enough memory for an image of {shape[1]} x {shape[0]} pixels"
-                    ) from error
-            except NativeError as error:
-                advice = self._advice.get(error.status, "")
-                if error.status is Status.NOT_JPEG and is_pixel_file(bytes(source[:16])):
-                    advice = "; other images need a model of the domain luma or rgb"
-                raise RestoreError(f"{error}{advice}") from error
-            return pixels, self._pipeline.timings
+        with self._turn, self._explained(source):
+            shape = self._load(source, depth)
+            rows = self._pipeline.strips()
+            dtype = np.uint8 if depth == 8 else np.uint16
 
-    def _load(self, source: bytes | NDArray[np.uint8]) -> tuple[int, ...]:
+            def make(index: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
+                pixels = np.empty((len(rows[index]), *shape[1:]), dtype)
+                self._pipeline.restore_strip(index, pixels)
+                return pixels
+
+            try:
+                yield Strips(shape, depth, len(rows), make)
+            except MemoryError as error:  # an engine's too
+                raise RestoreError(
+                    f"not enough memory for an image of {shape[1]} x {shape[0]} pixels"
+                ) from error
+
+    @property
+    def timings(self) -> Timings:
+        """Of the image last restored; in strips, of those that were made."""
+        return self._pipeline.timings
+
+    @contextmanager
+    def _explained(self, source: bytes | NDArray[np.uint8]) -> Iterator[None]:
+        """Has the native core's refusals say what to do."""
+        try:
+            yield
+        except NativeError as error:
+            advice = self._advice.get(error.status, "")
+            if error.status is Status.NOT_JPEG and is_pixel_file(bytes(source[:16])):
+                advice = "; other images need a model of the domain luma or rgb"
+            raise RestoreError(f"{error}{advice}") from error
+
+    def _load(self, source: bytes | NDArray[np.uint8], depth: int) -> tuple[int, ...]:
         """The shape of the pixels to come. Raises NativeError or RestoreError."""
         if isinstance(source, bytes):
             if not self.takes_pixels or source.startswith(b"\xff\xd8"):
+                header = self._header.read_header(source, max_pixels=self._max_pixels)
+                samples = sum(component.width * component.height for component in header.components)
+                coefficients = len(source) + 2 * samples
+                self._refuse_without_memory(header.width, header.height, coefficients, depth)
                 return self._pipeline.read(source)
             source = read_pixels(source, self._max_pixels)
         try:
+            height, width = source.shape[:2]
+            self._refuse_without_memory(width, height, source.nbytes, depth)
             return self._pipeline.load_pixels(source)
         except ValueError as error:
             raise RestoreError(str(error)) from error
+
+    def _refuse_without_memory(self, width: int, height: int, held: int, depth: int) -> None:
+        """held: bytes that the image takes as long as it is restored. Raises RestoreError."""
+        if not self._tile_px or not self._memory.is_limit:
+            return
+        rows = min(height, self._tile_px)
+        strip = 3 * depth // 8 * self.enlargement**2 * width * rows
+        needed = held + strip + self._bytes_per_px * min(width, self._tile_px) * rows
+        if needed > self._memory.bytes:
+            raise RestoreError(
+                f"{width} x {height} pixels take {needed >> 20} MiB: pass a larger --memory (memory)"
+            )
 
 
 def open_gpu(device: int) -> Cuda:

@@ -3,14 +3,16 @@
 Pillow writes no 16-bit RGB, and drops EXIF's directories from compressed files.
 """
 
+import math
 import struct
 import zlib
 from collections.abc import Iterable
+from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jpegrt.runtime.metadata import Metadata
+from jpegrt.runtime.strips import Pixels, Strips
 from jpegrt.runtime.tiff_tags import (
     EXIF_DIRECTORY,
     GPS_DIRECTORY,
@@ -36,20 +38,21 @@ _KEPT = {ORIENTATION, *_RESOLUTION, 269, 270, 271, 272, 285, 305, 306, 315, 316,
 _FIRST_PRIVATE = 32768
 
 
-def tiff_from_pixels(
-    pixels: NDArray[np.uint8] | NDArray[np.uint16], metadata: Metadata, level: int = 6
-) -> bytes:
-    """The file of (H, W) or (H, W, 3) RGB, compressed without loss, in the byte order of EXIF."""
+def write_tiff(image: Strips, metadata: Metadata, file: IO[bytes], level: int = 6) -> None:
+    """Writes an empty file, compressed without loss, in the byte order of EXIF."""
     exif = metadata.exif
     order = byte_order(exif) or "<"
-    strips, rows = _strips(pixels, order, level)
-    file = bytearray(8)
-    offsets = []
-    for strip in strips:
-        offsets.append(len(file))
-        file += strip + b"\0" * (len(strip) % 2)
+    row_bytes = image.depth // 8 * math.prod(image.shape[1:])
+    rows = max(1, _STRIP_BYTES // row_bytes)
+    file.write(bytes(8))
+    offsets, sizes = [], []
+    for strip in image.in_rows(rows):
+        compressed = zlib.compress(_differences(strip, order), level)
+        offsets.append(file.tell())
+        sizes.append(len(compressed))
+        file.write(compressed + b"\0" * (len(compressed) % 2))
 
-    tags = _image_tags(pixels, order, rows, offsets, [len(strip) for strip in strips])
+    tags = _image_tags(image, order, rows, offsets, sizes)
     tags += _metadata_tags(metadata, order)
     for pointer in _exif_tags(exif, order):
         if pointer.number in (EXIF_DIRECTORY, GPS_DIRECTORY):
@@ -57,41 +60,35 @@ def tiff_from_pixels(
                 tags.append(_append(file, inner, order, pointer.number))
         elif not (pointer.number in _RESOLUTION and metadata.density):
             tags.append(pointer)
-    start = len(file)
-    file += directory_bytes(tags, order, start)
-    file[:8] = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", start)
-    return bytes(file)
+    start = file.tell()
+    file.write(directory_bytes(tags, order, start))
+    file.seek(0)
+    file.write((b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", start))
 
 
-def _strips(
-    pixels: NDArray[np.uint8] | NDArray[np.uint16], order: str, level: int
-) -> tuple[list[bytes], int]:
-    """Compressed rows, and how many of them are in a strip."""
-    height, width = pixels.shape[:2]
-    rows = max(1, _STRIP_BYTES // max(1, pixels[0].nbytes))
-    kind = np.dtype(pixels.dtype).newbyteorder(order)  # type: ignore[arg-type]
-    strips = []
-    for top in range(0, height, rows):
-        strip = pixels[top : top + rows].reshape(-1, width, pixels.size // (height * width))
-        differences = strip.copy()
-        differences[:, 1:] -= strip[:, :-1]
-        strips.append(zlib.compress(differences.astype(kind).tobytes(), level))
-    return strips, rows
+def _differences(strip: Pixels, order: str) -> bytes:
+    """Each sample less that of the pixel before it, in the file's byte order."""
+    rows, width = strip.shape[:2]
+    samples = strip.reshape(rows, width, -1)
+    differences = samples.copy()
+    differences[:, 1:] -= samples[:, :-1]
+    kind = np.dtype(strip.dtype).newbyteorder(order)  # type: ignore[arg-type]
+    return differences.astype(kind).tobytes()
 
 
 def _image_tags(
-    pixels: NDArray[np.uint8] | NDArray[np.uint16],
+    image: Strips,
     order: str,
     rows: int,
     offsets: list[int],
     sizes: list[int],
 ) -> list[Tag]:
-    height, width = pixels.shape[:2]
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    height, width = image.shape[:2]
+    channels = image.shape[2] if len(image.shape) == 3 else 1
     return [
         integers(order, 256, LONG, width),
         integers(order, 257, LONG, height),
-        integers(order, 258, SHORT, *(channels * [8 * pixels.itemsize])),
+        integers(order, 258, SHORT, *(channels * [image.depth])),
         integers(order, 259, SHORT, _DEFLATE),
         integers(order, 262, SHORT, 2 if channels == 3 else 1),  # RGB, or black is zero
         integers(order, 273, LONG, *offsets),
@@ -132,7 +129,7 @@ def _exif_tags(exif: bytes, order: str) -> Iterable[Tag]:
     ]
 
 
-def _append_inner(file: bytearray, exif: bytes, order: str, pointer: Tag) -> Iterable[Tag]:
+def _append_inner(file: IO[bytes], exif: bytes, order: str, pointer: Tag) -> Iterable[Tag]:
     """The tags of the directory that `pointer` leads to, its own one appended to the file."""
     found = {tag.number: tag for tag in read_directory(exif, order, _offset(pointer, order))}
     for tag in found.values():
@@ -143,10 +140,10 @@ def _append_inner(file: bytearray, exif: bytes, order: str, pointer: Tag) -> Ite
             yield tag
 
 
-def _append(file: bytearray, tags: list[Tag], order: str, number: int) -> Tag:
+def _append(file: IO[bytes], tags: list[Tag], order: str, number: int) -> Tag:
     """Appends a directory; the tag that leads to it."""
-    start = len(file)
-    file += directory_bytes(tags, order, start)
+    start = file.tell()
+    file.write(directory_bytes(tags, order, start))
     return integers(order, number, LONG, start)
 
 

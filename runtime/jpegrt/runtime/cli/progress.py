@@ -44,6 +44,21 @@ class Progress:
         return f"{line}, {self._failed:,} failed" if self._failed else line
 
 
+class StripProgress:
+    """How far one large image is: a line on a terminal, drawn again and again."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def __call__(self, done: int, count: int) -> None:
+        if sys.stderr is None or not sys.stderr.isatty():
+            return
+        left = (time.monotonic() - self._started) / done * (count - done)
+        line = f"strip {done:,} of {count:,}, {duration(left)} left" if done < count else ""
+        sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.flush()
+
+
 def duration(seconds: float) -> str:
     """Such as 7 s, 3 min 05 s, 2 h 10 min."""
     whole = round(seconds)

@@ -4,16 +4,19 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jpegrt.runtime.batch import Job, Sessions, work_through
 from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.cli.model_choice import choose_model
 from jpegrt.runtime.cli.options import engine_options
+from jpegrt.runtime.cli.progress import StripProgress
 from jpegrt.runtime.cli.restore_options import add_restore_options
 from jpegrt.runtime.cli.restore_plan import (
     STREAM,
@@ -23,7 +26,7 @@ from jpegrt.runtime.cli.restore_plan import (
     refuse_input,
 )
 from jpegrt.runtime.cli.restore_report import tell_all
-from jpegrt.runtime.cli.stdout import show_bytes
+from jpegrt.runtime.cli.stdout import show_file
 from jpegrt.runtime.errors import RestoreError, UsageError
 from jpegrt.runtime.image_formats import ImageFormat
 from jpegrt.runtime.inputs import JPEG_SUFFIXES, PIXEL_SUFFIXES, find_inputs, listed_inputs
@@ -92,15 +95,28 @@ def _restore_stream(arguments: argparse.Namespace) -> int:
     restorer = Restorer(sessions, image_format, arguments.strip, arguments.overwrite)
     try:
         content = sys.stdin.buffer.read() if source == STREAM else read_file(Path(source))
-        if to_stdout:
-            file = restorer.restore(content)[0]
+        file = _restored(restorer, content) if to_stdout else None
     except RestoreError as error:
         raise RestoreError(f"{source}: {error}") from error
-    if to_stdout:
-        show_bytes(file)
+    if file:
+        with file:
+            show_file(file)
         return 0
     job = Job(Path(source), target)
     return _tell_all([restorer(job, content, threading.Event())], [job], arguments)
+
+
+def _restored(restorer: Restorer, content: bytes) -> IO[bytes]:
+    """In a temporary file: of an image that fails nothing is to be shown."""
+    with ExitStack() as unless_it_fails:
+        try:
+            file = unless_it_fails.enter_context(tempfile.TemporaryFile())
+            restorer.restore(content, nullcontext(file))
+        except OSError as error:
+            reason = error.strerror or error
+            raise RestoreError(f"a temporary file cannot be written: {reason}") from error
+        unless_it_fails.pop_all()
+    return file
 
 
 def _restore_files(arguments: argparse.Namespace, output: Path, *, into_folder: bool) -> int:
@@ -121,6 +137,8 @@ def _restore_files(arguments: argparse.Namespace, output: Path, *, into_folder: 
             )
             return _restore_batch(restorer, journal, jobs, arguments)
     restorer = Restorer(sessions, image_format, arguments.strip, arguments.overwrite)
+    if len(jobs) == 1:
+        restorer = replace(restorer, on_strip=StripProgress())
     with closing(work_through(jobs, restorer, sessions.workers)) as results:
         return _tell_all(results, jobs, arguments)
 
@@ -205,7 +223,15 @@ def _sessions(arguments: argparse.Namespace, images: int) -> Sessions:
             threads=threads,
             allow_damaged=arguments.allow_damaged,
             max_pixels=arguments.max_pixels,
+            memory=arguments.memory.part(share(threads)),
             project=arguments.project,
         )
 
-    return Sessions(make, arguments.threads or usable_cpus(), images)
+    def share(threads: int) -> float:
+        """Of the memory: half is for large images, half for those that are restored at once."""
+        if all_threads == 1 or images == 1:
+            return 1
+        return 0.5 if threads == all_threads else 0.5 / min(all_threads, images)
+
+    all_threads = arguments.threads or usable_cpus()
+    return Sessions(make, all_threads, images)

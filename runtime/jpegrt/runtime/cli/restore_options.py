@@ -6,6 +6,7 @@ from contextlib import suppress
 from jpegrt.runtime.cli.model_choice import SCALES
 from jpegrt.runtime.cli.options import add_limit_option, add_model_options, within
 from jpegrt.runtime.image_formats import DEFAULT_QUALITIES, FORMAT_NAMES
+from jpegrt.runtime.memory import Memory
 
 
 def add_restore_options(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +52,17 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
         "on cells, and for components that are not subsampled",
     )
     add_limit_option(parser)
+    parser.add_argument(
+        "--memory",
+        type=_memory,
+        default=Memory.of(None),
+        metavar="SIZE",
+        help="how much restoring may take in all, such as 512M, 2G or 25%% of the machine's "
+        "(default: 25%%). Images that would need more are restored in tiles, which makes the same "
+        "pixels, and written strip by strip; what needs more all the same is refused if SIZE was "
+        "given. JPEG, WebP and AVIF, and PNGs that are to be turned "
+        "by a quarter, take the image's pixels besides",
+    )
     parser.add_argument("--json", action="store_true", help="report on stdout as JSON")
     add_model_options(parser).add_argument(
         "--scale",
@@ -111,6 +123,14 @@ def _add_batch_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--progress", action="store_true", help="show it also where stderr is no terminal"
     )
+
+
+def _memory(text: str) -> Memory:
+    """An argparse type."""
+    try:
+        return Memory.of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _slack(text: str) -> float:

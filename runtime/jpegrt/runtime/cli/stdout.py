@@ -1,9 +1,11 @@
 """What commands print."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from jpegrt.runtime.errors import RestoreError
 
@@ -18,10 +20,11 @@ def show(text: str) -> None:
         print(text, flush=True)
 
 
-def show_bytes(content: bytes) -> None:
+def show_file(file: IO[bytes]) -> None:
     """Writes an image, all of it or with an error. Raises as `show` does."""
     with _failures():
-        sys.stdout.buffer.write(content)
+        file.seek(0)
+        shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
 
