@@ -1,0 +1,167 @@
+"""Whole restores, and what they are made of: a session, its engine by hand, a file to a file."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jpegrt.kernels import Engine, Pipeline, Tensors
+from jpegrt.runtime.bench.by_hand import prepare
+from jpegrt.runtime.bench.checks import check_equal, check_near
+from jpegrt.runtime.bench.rounds import Contender, silent
+from jpegrt.runtime.bench.stages import restore_file
+from jpegrt.runtime.bench.workload import Case
+from jpegrt.runtime.bundle import Bundle, find_bundle
+from jpegrt.runtime.engines import create_engine, resolve_engine
+from jpegrt.runtime.errors import RestoreError, UsageError
+from jpegrt.runtime.image_formats import ImageFormat
+from jpegrt.runtime.session import Session
+
+# Of the answers: the engine whose fp32 a model is verified against, where it is installed.
+_REFERENCE_ENGINE = "onnxruntime"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A model in one precision on one engine, with so many threads."""
+
+    model: str
+    precision: str
+    engine: str
+    threads: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} {self.precision} {self.engine}"
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        return find_bundle(self.model)
+
+    def open(self, threads: int | None = None) -> Session:
+        """A session; threads: others than its own."""
+        return Session(
+            self.model,
+            precision=self.precision,
+            engine=self.engine,
+            threads=threads or self.threads,
+        )
+
+    def engine_object(self, precision: str, engine: str) -> Engine:
+        return create_engine(engine, self.bundle, precision, self.threads)
+
+
+def find_setups(
+    models: Sequence[str],
+    precisions: Sequence[str],
+    engines: Sequence[str],
+    threads: int,
+) -> tuple[list[Setup], list[str]]:
+    """Every model in every precision on every engine, and which of these there are not.
+
+    precisions: none is each model's own. engines: as of `--engine`.
+    Raises UsageError for a model or an engine that there is not, or if nothing is left.
+    """
+    setups: dict[str, Setup] = {}
+    missing = []
+    for model in models:
+        bundle = find_bundle(model)
+        for precision in precisions or [bundle.default_precision]:
+            if precision not in bundle.precisions:
+                missing.append(f"{model} {precision}: the model has {', '.join(bundle.precisions)}")
+                continue
+            for engine in engines:
+                setup = Setup(model, precision, resolve_engine(engine), threads)
+                setups[setup.name] = setup
+    if not setups:
+        raise UsageError(f"nothing to measure: {'; '.join(missing)}")
+    return list(setups.values()), missing
+
+
+@dataclass
+class Recorder:
+    """An engine that keeps a copy of what it was given and of what it answered."""
+
+    engine: Engine
+    calls: list[tuple[str, dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]]]] = field(
+        default_factory=list
+    )
+
+    def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+        self.engine.run(graph, inputs, outputs)
+        copies = [
+            {name: array.copy() for name, array in side.items()} for side in (inputs, outputs)
+        ]
+        self.calls.append((graph, copies[0], copies[1]))
+
+
+@dataclass
+class Restores:
+    """A setup's contenders, case by case, with one session for all of them."""
+
+    setup: Setup
+    session: Session
+
+    def contender(self, case: Case) -> tuple[Contender, NDArray[np.uint8]]:
+        """Bytes to pixels, and the pixels, which are those of fp32 nearly. Raises RestoreError."""
+        what = f"{self.setup.name}, {case.name},"
+        pixels = self.session.restore(case.jpeg)
+        check_equal(f"{what} a second time,", self.session.restore(case.jpeg), pixels)
+        check_near(what, pixels, self._reference(case))
+
+        def call() -> dict[str, float]:
+            timings = self.session.restore_timed(case.jpeg)[1]
+            return {
+                "entropy decode": timings.entropy_decode_ms,
+                "unpack": timings.unpack_ms,
+                "network": timings.network_ms,
+                "pixels": timings.pixels_ms,
+            }
+
+        return Contender(self.setup.name, call), pixels
+
+    def file_contender(self, case: Case, folder: Path) -> Contender:
+        """From a file to a PNG file, in `folder`."""
+        source, target = folder / "source.jpg", folder / f"{self.setup.name}.png"
+        source.write_bytes(case.jpeg)
+        call = partial(restore_file, self.session, source, target, ImageFormat())
+        return Contender(f"{self.setup.name}, file to file", call)
+
+    def by_hand(self, case: Case) -> Iterator[Contender]:
+        """The engine alone on this image's tensor, if it is one that is called once an image."""
+        recorder = Recorder(self.setup.engine_object(self.setup.precision, self.setup.engine))
+        _restore(self.setup.bundle, recorder, case)
+        if len(recorder.calls) != 1:
+            return
+        ((graph, inputs, expected),) = recorder.calls
+        content = self.setup.bundle.read_graph(graph, self.setup.precision)
+        run = prepare(self.setup.engine, content, inputs, self.setup.threads)
+        if run is None:
+            return
+        name = f"{self.setup.name}, by hand"
+        found = run()
+        for output, array in expected.items():
+            # The same engine on the same numbers; it may choose its kernels by how it is called.
+            if not np.allclose(found[output], array, atol=1e-3):
+                raise RestoreError(f"{name} does not answer as in a restore: it is not timed")
+        yield Contender(name, silent(run))
+
+    def _reference(self, case: Case) -> NDArray[np.uint8]:
+        """The model's own fp32, where the reference engine is installed on that."""
+        if "fp32" not in self.setup.bundle.precisions:
+            return self.session.restore(case.jpeg)
+        engine = self.setup.engine
+        with suppress(UsageError):
+            engine = resolve_engine(_REFERENCE_ENGINE)
+        return _restore(self.setup.bundle, self.setup.engine_object("fp32", engine), case)
+
+
+def _restore(bundle: Bundle, engine: Engine, case: Case) -> NDArray[np.uint8]:
+    pipeline = Pipeline(bundle.spec, engine)
+    pixels = np.empty(pipeline.read(case.jpeg), np.uint8)
+    pipeline.restore(pixels)
+    return pixels
