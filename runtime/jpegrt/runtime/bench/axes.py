@@ -63,8 +63,8 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def short(value: float) -> str:
-    """A tick's label: 0.1, 20, 1 k, 2.5 M."""
-    for unit, name in ((1e6, " M"), (1e3, " k")):
-        if value >= unit:
+    """A tick's label: 0.1, 20, 5,000, 50 k, 2.5 M."""
+    for unit, name, least in ((1e6, " M", 1e6), (1e3, " k", 1e4)):
+        if value >= least:
             return f"{value / unit:g}{name}"
-    return f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -78,6 +78,7 @@ def run(plan: Plan, pictures: Sequence[Picture], say: Say = lambda _: None) -> d
         "format": FORMAT,
         "valid": not problems,
         "problems": problems,
+        "label": plan.label or machine["cpu"],
         "date": time.strftime("%Y-%m-%d", time.gmtime(started)),
         "minutes": round((time.time() - started) / 60, 2),
         "plan": asdict(plan),

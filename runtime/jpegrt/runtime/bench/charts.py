@@ -7,8 +7,8 @@ from html import escape
 from jpegrt.runtime.bench.axes import Scale, scale_of, short
 
 WIDTH, HEIGHT = 720, 340
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 18, 46
-_COLOURS = 6  # that report.css has
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 16, 18, 46
+_COLOURS, _DASHES = 6, 3  # that report.css has
 _LABEL_PX = 12
 
 
@@ -24,8 +24,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
+    """colour: a number of the palette. dashed: how often its line is broken, 0 to 2."""
+
     name: str
     points: Sequence[Point]
+    colour: int
+    dashed: int = 0
+
+    @property
+    def classes(self) -> str:
+        return f"c{self.colour % _COLOURS} dashed{self.dashed % _DASHES}"
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ def lines(
     reference: tuple[float, str] | None = None,
     proportional: bool = False,
 ) -> str:
-    """Points joined by lines, a colour for each series.
+    """Points joined by lines.
 
     every_x: each x is a tick, at equal distances. reference: a horizontal line and its name.
     proportional: a dashed line through each series' last point, of what is proportional to x.
@@ -121,20 +129,21 @@ def lines(
         canvas.line(_LEFT, y, right, y, "reference")
         canvas.text(right, y - 5, reference[1], "note", "end")
     for index, each in enumerate(series):
-        colour = f"c{index % _COLOURS}"
         # Series of one place would hide each other's intervals.
         shift = 7 * (index - (len(series) - 1) / 2) if every_x else 0.0
         placed = [(x_at(point.x) + shift, point) for point in each.points]
         if proportional:
-            _proportional(canvas, each.points, x_at, y_scale, colour)
+            _proportional(canvas, each, x_at, y_scale)
         path = " ".join(f"{x:.1f},{y_scale.at(point.y):.1f}" for x, point in placed)
-        canvas.elements.append(f'<polyline class="line {colour}" points="{path}"/>')
+        canvas.elements.append(f'<polyline class="line {each.classes}" points="{path}"/>')
         for x, point in placed:
             if point.low and point.high:
-                canvas.line(x, y_scale.at(point.low), x, y_scale.at(point.high), f"bar {colour}")
+                canvas.line(
+                    x, y_scale.at(point.low), x, y_scale.at(point.high), f"bar {each.classes}"
+                )
             title = f"{each.name}: {point.y:.4g}"
-            canvas.dot(x, y_scale.at(point.y), f"dot {colour}", title)
-    return _figure(canvas.svg(name), [each.name for each in series])
+            canvas.dot(x, y_scale.at(point.y), f"dot {each.classes}", title)
+    return _figure(canvas.svg(name), [(each.name, each.classes) for each in series])
 
 
 def scatter(name: str, points: Sequence[Labelled], x_title: str, y_title: str) -> str:
@@ -170,7 +179,7 @@ def stacked_bars(name: str, bars: Sequence[Bar], parts: Sequence[str]) -> str:
                 f"{value / total:.1%}</title></rect>"
             )
             x += width
-    return _figure(canvas.svg(name), parts)
+    return _figure(canvas.svg(name), [(part, f"c{i % _COLOURS}") for i, part in enumerate(parts)])
 
 
 def _frame(
@@ -192,24 +201,22 @@ def _frame(
     canvas.text((_LEFT + right) / 2, HEIGHT - 6, x_title, "title", "middle")
     middle = (_TOP + bottom) / 2
     canvas.elements.append(
-        f'<text class="title" transform="translate(14 {middle:.1f}) rotate(-90)" '
+        f'<text class="title" transform="translate(12 {middle:.1f}) rotate(-90)" '
         f'text-anchor="middle">{escape(y_title)}</text>'
     )
 
 
 def _proportional(
-    canvas: _Canvas,
-    points: Sequence[Point],
-    x_at: Callable[[float], float],
-    y_scale: Scale,
-    colour: str,
+    canvas: _Canvas, series: Series, x_at: Callable[[float], float], y_scale: Scale
 ) -> None:
-    last = max(points, key=lambda point: point.x)
-    first = min(points, key=lambda point: point.x)
+    last = max(series.points, key=lambda point: point.x)
+    first = min(series.points, key=lambda point: point.x)
     from_y = last.y * first.x / last.x
     if y_scale.low <= from_y:
         x1, x2 = x_at(first.x), x_at(last.x)
-        canvas.line(x1, y_scale.at(from_y), x2, y_scale.at(last.y), f"proportional {colour}")
+        canvas.line(
+            x1, y_scale.at(from_y), x2, y_scale.at(last.y), f"proportional {series.classes}"
+        )
 
 
 def _place_labels(
@@ -248,9 +255,9 @@ def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float,
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _figure(svg: str, names: Sequence[str]) -> str:
+def _figure(svg: str, legend: Sequence[tuple[str, str]]) -> str:
+    """legend: names, and the classes of their keys."""
     keys = "".join(
-        f'<li><span class="key c{index % _COLOURS}"></span>{escape(name)}</li>'
-        for index, name in enumerate(names)
+        f'<li><span class="key {classes}"></span>{escape(name)}</li>' for name, classes in legend
     )
     return f'<div class="figure">{svg}<ul class="legend">{keys}</ul></div>'

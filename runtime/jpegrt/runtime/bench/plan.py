@@ -15,7 +15,8 @@ class Plan:
     precisions: none is each model's own. threads: the last is what images are restored with; all
     are compared in throughput. batches: how many images are handed over at once. megapixels: sizes
     whose latency is compared. baselines: of BY_HAND, TOOLS and what other parts register.
-    seconds: how long a contender is timed in a round, at least.
+    label: what to call the machine, where the system does not tell it well. seconds: how long a
+    contender is timed in a round, at least.
     """
 
     models: tuple[str, ...] = ("cellnet",)
@@ -28,6 +29,7 @@ class Plan:
     megapixels: tuple[float, ...] = (0.1, 0.4, 1.6)
     baselines: tuple[str, ...] = (BY_HAND, TOOLS)
     device: str = "cpu"
+    label: str = ""
     rounds: int = 15
     seconds: float = 0.05
 

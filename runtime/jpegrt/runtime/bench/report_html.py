@@ -40,7 +40,6 @@ def page(report: Report) -> str:
 
 def _heading(report: Report) -> str:
     kind = "good" if report["valid"] else "bad"
-    machine = report["machine"]
     quality = report["side"]["quality"]
     boxes = [
         (
@@ -57,9 +56,9 @@ def _heading(report: Report) -> str:
     threads = report["plan"]["threads"][-1]
     return (
         "<h1>What restoring a JPEG costs</h1>\n"
-        f'<p class="soft">jpegrt bench, {escape(report["date"])}: {escape(str(machine["cpu"]))}, '
+        f'<p class="soft">jpegrt bench, {escape(report["date"])}: {escape(str(report["label"]))}, '
         f"{threads} {'thread' if threads == 1 else 'threads'}, {report['plan']['rounds']} rounds, "
-        f"{report['minutes']:.0f} minutes</p>\n"
+        f"{report['minutes']:.1f} minutes</p>\n"
         f'<p class="verdict {kind}">{escape(verdict(report))}</p>\n'
         f'<div class="headline">{shown}</div>'
     )
@@ -82,8 +81,9 @@ def _ratios(report: Report) -> str:
                     for row in rows
                     if row["name"] == name
                 ],
+                colour,
             )
-            for name in _once(row["name"] for row in rows)
+            for colour, name in enumerate(_once(row["name"] for row in rows))
         ]
         title = f"time over plain decode, {sampling_name(subsampling)}"
         parts.append(
@@ -178,11 +178,11 @@ def _quality_and_cost(report: Report) -> str:
 def _throughput(report: Report) -> str:
     several = len(report["throughput"]) > 1
     series = []
-    for name, rows in report["throughput"].items():
-        for threads in _once(row["threads"] for row in rows):
+    for colour, (name, rows) in enumerate(report["throughput"].items()):
+        for dashed, threads in enumerate(_once(row["threads"] for row in rows)):
             points = [Point(r["batch"], r["images_per_s"]) for r in rows if r["threads"] == threads]
             of = f"{threads} {'thread' if threads == 1 else 'threads'}"
-            series.append(Series(f"{name}, {of}" if several else of, points))
+            series.append(Series(f"{name}, {of}" if several else of, points, colour, dashed))
     return _section(
         "Throughput",
         f"Images a second against the number of images that are handed over at once, "
@@ -203,11 +203,12 @@ def _sizes(report: Report) -> str:
     if not report["sizes"]:
         return ""
     series = [
-        Series(name, [Point(row["megapixels"], row["restore_ms"]) for row in rows])
-        for name, rows in report["sizes"].items()
+        Series(name, [Point(row["megapixels"], row["restore_ms"]) for row in rows], colour)
+        for colour, (name, rows) in enumerate(report["sizes"].items())
     ]
     rows = next(iter(report["sizes"].values()))
-    plain = Series("plain decode", [Point(r["megapixels"], r["plain_decode_ms"]) for r in rows])
+    decodes = [Point(row["megapixels"], row["plain_decode_ms"]) for row in rows]
+    plain = Series("plain decode", decodes, len(series))
     values = [
         [
             name,
@@ -260,16 +261,17 @@ def _contenders(report: Report) -> str:
             ]
             for row in rows
         ]
-        header = ["", "p50, ms", "p90", "p99", "first call", "images a second"]
-        header += ["over plain decode", "over the engine by hand", "gain, dB"]
-        header += ["joules a megapixel"] if joules else []
+        header = ["", "p50, ms", "p90", "p99", "first", "images / s"]
+        header += ["over plain decode", "over by hand", "gain, dB"]
+        header += ["J / megapixel"] if joules else []
         own = [row["kind"] == RESTORE for row in rows]
         parts.append(f"<h3>Quality {quality}, {escape(sampling_name(subsampling))}</h3>")
         parts.append(_table(header, values, own))
     return _section(
         "Everything that was timed",
         "Percentiles over all calls; the first call, which loads and compiles, apart. The interval "
-        "of 95 % is that of the median ratio; a range of images is given where there are several.",
+        "of 95 % is that of the median ratio; a range of images is given where there are several. By "
+        "hand: the engine alone, driven by its own API, on the tensor that the restore gives it.",
         *parts,
     )
 

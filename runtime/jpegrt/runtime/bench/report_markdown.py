@@ -41,7 +41,7 @@ def machine_line(report: Report) -> str:
     ]
     parts = [
         (
-            f"{machine['cpu']}, {machine['usable_cpus']} of {machine['cpus']} CPUs, "
+            f"{report['label']}, {machine['usable_cpus']} of {machine['cpus']} CPUs, "
             f"{report['plan']['threads'][-1]} threads"
         ),
         f"instructions {', '.join(machine['simd'])}" if machine["simd"] else "",

@@ -99,6 +99,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "extra [export] (default: by-hand tools)",
     )
     plan.add_argument("--device", choices=DEVICES, default="cpu", help="cuda also measures a GPU")
+    plan.add_argument(
+        "--label", default="", metavar="TEXT", help="what to call this machine (default: its CPU)"
+    )
     plan.add_argument("--rounds", type=positive, default=Plan.rounds, metavar="N")
     plan.add_argument(
         "--seconds",
@@ -167,6 +170,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         megapixels=_once(arguments.megapixels),
         baselines=_once(arguments.baselines),
         device=arguments.device,
+        label=arguments.label,
         rounds=arguments.rounds,
         seconds=arguments.seconds,
     )
@@ -218,7 +222,7 @@ def _read(path: Path) -> dict[str, Any]:
         report = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
-    if not isinstance(report, dict) or report.get("format") != FORMAT or "rows" not in report:
+    if not isinstance(report, dict) or report.get("format") != FORMAT or "control" not in report:
         raise UsageError(f"{path} is no report that this version wrote: measure again")
     return report
 
