@@ -52,7 +52,7 @@ def run(plan: Plan, pictures: Sequence[Picture], say: Say = lambda _: None) -> d
     started, stolen = time.time(), StolenTime()
     machine = describe_machine()
     meter = find_meter(plan.device)
-    restores = [Restores(setup, setup.open()) for setup in setups]
+    restores = [Restores(setup, plan.device) for setup in setups]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         results = [

@@ -81,12 +81,12 @@ def measure_case(
 
 
 def _entries(case: Case, restores: Sequence[Restores], plan: Plan, folder: Path) -> Sequence[Entry]:
-    decodes = plain_decodes(case, plan.threads[-1])
-    if plan.device == "cuda":
-        decodes += gpu.prepare(case)
-    entries = [Entry(contender, DECODE) for contender in decodes]
     decoded = np.empty(case.original.shape, np.uint8)
     plain_decode(case.jpeg, decoded)
+    decodes = plain_decodes(case, plan.threads[-1])
+    if plan.device == "cuda":
+        decodes += gpu.prepare(case, decoded)
+    entries = [Entry(contender, DECODE) for contender in decodes]
     prepared: set[tuple[str, str]] = set()
     for one in restores:
         setup = one.setup

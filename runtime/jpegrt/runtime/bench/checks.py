@@ -24,7 +24,7 @@ def check_near(what: str, found: NDArray[np.uint8], expected: NDArray[np.uint8])
     psnr_db = metrics.psnr(found, expected)
     if psnr_db < NEAR_DB:
         raise RestoreError(
-            f"{what} differs too much from the model's reference ({psnr_db:.1f} dB, at least "
+            f"{what} differs too much from its reference ({psnr_db:.1f} dB, at least "
             f"{NEAR_DB:g} are needed): it is not timed"
         )
     return psnr_db

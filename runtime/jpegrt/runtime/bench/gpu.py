@@ -11,18 +11,19 @@ import numpy as np
 
 from jpegrt.kernels import NativeError, Pipeline
 from jpegrt.kernels.cuda import Cuda
-from jpegrt.runtime.bench.rounds import Contender
-from jpegrt.runtime.bench.workload import GREY, Case
+from jpegrt.runtime.bench.checks import check_near
+from jpegrt.runtime.bench.rounds import Contender, silent
+from jpegrt.runtime.bench.workload import GREY, Case, Pixels
 
 
 @dataclass(frozen=True)
 class GpuContender:
-    """package: what it needs to be importable. prepare: of a case, the call to time, which ends when
-    its pixels are on the host."""
+    """package: what it needs to be importable. prepare: of a case, the call to time, whose answer are
+    the pixels, on the host."""
 
     name: str
     package: str
-    prepare: Callable[[Case], Callable[[], None]]
+    prepare: Callable[[Case], Callable[[], Pixels]]
 
     @property
     def installed(self) -> bool:
@@ -39,26 +40,28 @@ def device_missing() -> str | None:
     return None
 
 
-def _decode_by_kernels(case: Case) -> Callable[[], None]:
+def _decode_by_kernels(case: Case) -> Callable[[], Pixels]:
     pipeline = Pipeline(cuda=Cuda())
     pixels = np.empty(case.original.shape, np.uint8)
 
-    def decode() -> None:
+    def decode() -> Pixels:
         pipeline.read(case.jpeg)
         pipeline.restore(pixels)
+        return pixels
 
     return decode
 
 
-def _decode_by_nvjpeg(case: Case) -> Callable[[], None]:
+def _decode_by_nvjpeg(case: Case) -> Callable[[], Pixels]:
     from nvidia import nvimgcodec
 
     decoder = nvimgcodec.Decoder()
     colour = nvimgcodec.ColorSpec.GRAY if case.subsampling == GREY else nvimgcodec.ColorSpec.SRGB
     parameters = nvimgcodec.DecodeParams(color_spec=colour)
 
-    def decode() -> None:
-        decoder.decode(case.jpeg, parameters).cpu()
+    def decode() -> Pixels:
+        decoded = np.asarray(decoder.decode(case.jpeg, parameters).cpu())
+        return decoded.reshape(case.original.shape)
 
     return decode
 
@@ -69,8 +72,10 @@ CONTENDERS = (
 )
 
 
-def prepare(case: Case) -> Iterator[Contender]:
-    """Of those that are installed."""
+def prepare(case: Case, expected: Pixels) -> Iterator[Contender]:
+    """Of those that are installed. expected: libjpeg's pixels. Raises RestoreError."""
     for contender in CONTENDERS:
         if contender.installed:
-            yield Contender(contender.name, contender.prepare(case))
+            call = contender.prepare(case)
+            check_near(f"{contender.name}, {case.name},", call(), expected)
+            yield Contender(contender.name, silent(call))

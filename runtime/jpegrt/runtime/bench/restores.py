@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jpegrt.kernels import Engine, Pipeline, Tensors
-from jpegrt.runtime.bench.by_hand import prepare
+from jpegrt.runtime.bench.by_hand import Arrays, Load, load
 from jpegrt.runtime.bench.checks import check_equal, check_near
 from jpegrt.runtime.bench.rounds import Contender, silent
 from jpegrt.runtime.bench.stages import restore_file
@@ -23,6 +23,7 @@ from jpegrt.runtime.session import Session
 
 # Of the answers: the engine whose fp32 a model is verified against, where it is installed.
 _REFERENCE_ENGINE = "onnxruntime"
+_BY_HAND_TOLERANCE = 1e-3  # a quarter of a level of 255
 
 
 @dataclass(frozen=True)
@@ -87,31 +88,33 @@ class Recorder:
     """An engine that keeps a copy of what it was given and of what it answered."""
 
     engine: Engine
-    calls: list[tuple[str, dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]]]] = field(
-        default_factory=list
-    )
+    calls: list[tuple[str, Arrays, Arrays]] = field(default_factory=list)
 
     def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         self.engine.run(graph, inputs, outputs)
-        copies = [
+        given, answered = (
             {name: array.copy() for name, array in side.items()} for side in (inputs, outputs)
-        ]
-        self.calls.append((graph, copies[0], copies[1]))
+        )
+        self.calls.append((graph, given, answered))
 
 
-@dataclass
 class Restores:
-    """A setup's contenders, case by case, with one session for all of them."""
+    """A setup's contenders, case by case, with one session and one of each engine for all of them."""
 
-    setup: Setup
-    session: Session
+    def __init__(self, setup: Setup, device: str = "cpu") -> None:
+        """device: that of the engine by hand. Raises UsageError if the setup cannot be had."""
+        self.setup = setup
+        self.session = setup.open()
+        self._device = device
+        self._by_hand: dict[str, Load | None] = {}
 
     def contender(self, case: Case) -> tuple[Contender, NDArray[np.uint8]]:
         """Bytes to pixels, and the pixels, which are those of fp32 nearly. Raises RestoreError."""
         what = f"{self.setup.name}, {case.name},"
         pixels = self.session.restore(case.jpeg)
         check_equal(f"{what} a second time,", self.session.restore(case.jpeg), pixels)
-        check_near(what, pixels, self._reference(case))
+        if self._reference is not None:
+            check_near(what, pixels, _restore(self.setup.bundle, self._reference, case))
 
         def call() -> dict[str, float]:
             timings = self.session.restore_timed(case.jpeg)[1]
@@ -133,31 +136,39 @@ class Restores:
 
     def by_hand(self, case: Case) -> Iterator[Contender]:
         """The engine alone on this image's tensor, if it is one that is called once an image."""
-        recorder = Recorder(self.setup.engine_object(self.setup.precision, self.setup.engine))
+        recorder = Recorder(self._own_engine)
         _restore(self.setup.bundle, recorder, case)
         if len(recorder.calls) != 1:
             return
         ((graph, inputs, expected),) = recorder.calls
-        content = self.setup.bundle.read_graph(graph, self.setup.precision)
-        run = prepare(self.setup.engine, content, inputs, self.setup.threads)
-        if run is None:
+        if graph not in self._by_hand:
+            setup = self.setup
+            content = setup.bundle.read_graph(graph, setup.precision)
+            self._by_hand[graph] = load(setup.engine, content, setup.threads, self._device)
+        bind = self._by_hand[graph]
+        if bind is None:
             return
-        name = f"{self.setup.name}, by hand"
+        name, run = f"{self.setup.name}, by hand", bind(inputs)
         found = run()
         for output, array in expected.items():
-            # The same engine on the same numbers; it may choose its kernels by how it is called.
-            if not np.allclose(found[output], array, atol=1e-3):
+            # The same network on the same numbers; engines choose their kernels by how they are used.
+            if not np.allclose(found[output], array, atol=_BY_HAND_TOLERANCE):
                 raise RestoreError(f"{name} does not answer as in a restore: it is not timed")
         yield Contender(name, silent(run))
 
-    def _reference(self, case: Case) -> NDArray[np.uint8]:
-        """The model's own fp32, where the reference engine is installed on that."""
+    @cached_property
+    def _own_engine(self) -> Engine:
+        return self.setup.engine_object(self.setup.precision, self.setup.engine)
+
+    @cached_property
+    def _reference(self) -> Engine | None:
+        """The model's own fp32, on the reference engine where that is installed."""
         if "fp32" not in self.setup.bundle.precisions:
-            return self.session.restore(case.jpeg)
+            return None
         engine = self.setup.engine
         with suppress(UsageError):
             engine = resolve_engine(_REFERENCE_ENGINE)
-        return _restore(self.setup.bundle, self.setup.engine_object("fp32", engine), case)
+        return self.setup.engine_object("fp32", engine)
 
 
 def _restore(bundle: Bundle, engine: Engine, case: Case) -> NDArray[np.uint8]:

@@ -2,10 +2,12 @@
 
 import openvino as ov
 
-from jpegrt.runtime.bench.by_hand import Arrays, Run
+from jpegrt.runtime.bench.by_hand import Arrays, Load, Run
 
 
-def prepare(graph: bytes, inputs: Arrays, threads: int) -> Run:
+def load(graph: bytes, threads: int, device: str) -> Load | None:
+    if device != "cpu":
+        return None
     core = ov.Core()
     config = {
         "INFERENCE_NUM_THREADS": threads,
@@ -14,10 +16,14 @@ def prepare(graph: bytes, inputs: Arrays, threads: int) -> Run:
     }
     compiled = core.compile_model(core.read_model(model=graph), "CPU", config)
     request = compiled.create_infer_request()
-    feeds = {name: ov.Tensor(array, shared_memory=True) for name, array in inputs.items()}
 
-    def run() -> Arrays:
-        results = request.infer(feeds, share_outputs=True)
-        return {output.any_name: results[output] for output in compiled.outputs}
+    def bind(inputs: Arrays) -> Run:
+        feeds = {name: ov.Tensor(array, shared_memory=True) for name, array in inputs.items()}
 
-    return run
+        def run() -> Arrays:
+            results = request.infer(feeds, share_outputs=True)
+            return {output.any_name: results[output] for output in compiled.outputs}
+
+        return run
+
+    return bind
