@@ -40,6 +40,7 @@ def make_report() -> Report:
         "format": 1,
         "valid": True,
         "problems": [],
+        "warnings": [],
         "label": "A fast machine",
         "date": "2026-11-21",
         "minutes": 12.3,

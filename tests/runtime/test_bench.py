@@ -109,6 +109,12 @@ def test_the_report_names_machine_decoders_and_what_is_left_out(report: dict[str
     assert len(report["images"]) == 2
 
 
+def test_a_bundle_s_folder_is_not_in_the_report(bundle_folder: Path) -> None:
+    (setup,), _ = restores.find_setups([str(bundle_folder)], [], ["onnxruntime"], 1)
+    assert setup.name == "cellnet int8 onnxruntime"
+    assert setup.open().model_name == "cellnet"
+
+
 def test_an_existing_report_is_drawn_again(
     jpegrt: CommandLine, report: dict[str, Any], tmp_path: Path
 ) -> None:

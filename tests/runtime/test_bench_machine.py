@@ -76,6 +76,17 @@ def test_the_clock_is_reported_by_its_extremes() -> None:
     assert report == {"median_ms": 2, "fastest": 0.5, "slowest": 2, "stolen": 0.25}
 
 
+def test_a_machine_that_is_not_idle_is_told() -> None:
+    steady, unsteady = (machine.ClockReport(0.2, 0.99, slowest, 0.0) for slowest in (1.1, 2.25))
+    stolen = machine.ClockReport(0.2, 0.99, 1.1, 0.1)
+    assert machine.warnings_of(0.4, 2, steady) == machine.warnings_of(None, 2, steady) == []
+    assert machine.warnings_of(1.5, 2, steady) == ["the machine was busy before the run (load 1.5)"]
+    assert machine.warnings_of(0, 2, unsteady) == [
+        "a fixed computation once took 2.2 times its median"
+    ]
+    assert machine.warnings_of(0, 2, stolen) == ["10% of the time went to other virtual machines"]
+
+
 def test_the_machine_is_described_without_paths_and_names() -> None:
     described = machine.describe_machine()
     assert described["cpu"] and described["cpus"]

@@ -86,6 +86,14 @@ def test_a_run_that_is_not_valid_says_so_first() -> None:
     assert 'class="verdict bad"' in page(report)
 
 
+def test_a_machine_that_was_not_idle_is_told() -> None:
+    report = make_report()
+    assert "Not idle" not in page(report) + markdown(report)
+    report["warnings"] = ["the machine was busy", "time was stolen"]
+    said = "Not idle: the machine was busy; time was stolen."
+    assert said in markdown(report) and said in Page(page(report)).text
+
+
 def test_names_cannot_become_markup() -> None:
     report = make_report()
     report["label"] = "<script>alert(1)</script>"

@@ -14,11 +14,13 @@ from jpegrt.runtime.bench.control import control
 from jpegrt.runtime.bench.energy import find_meter
 from jpegrt.runtime.bench.figures import gain_of, load_published
 from jpegrt.runtime.bench.machine import (
+    ClockReport,
     StolenTime,
     describe_decoders,
     describe_machine,
     describe_versions,
     report_clock,
+    warnings_of,
 )
 from jpegrt.runtime.bench.plan import BY_HAND, TOOLS, Plan
 from jpegrt.runtime.bench.restores import Restores, Setup, find_setups
@@ -69,6 +71,7 @@ def run(plan: Plan, pictures: Sequence[Picture], say: Say = lambda _: None) -> d
         }
         plain = _cold_start("none", setups[0], side, folder, say)
     sizes = _sizes(restores, pictures[0], plan, say)
+    clock = _clock(results, stolen)
     rows = summarise(results)
     checked = control([result.control_pair for result in results])
     problems = stage_problems(rows)
@@ -78,11 +81,13 @@ def run(plan: Plan, pictures: Sequence[Picture], say: Say = lambda _: None) -> d
         "format": FORMAT,
         "valid": not problems,
         "problems": problems,
+        "warnings": warnings_of(machine["load_average"], machine["usable_cpus"], clock),
         "label": plan.label or machine["cpu"],
         "date": time.strftime("%Y-%m-%d", time.gmtime(started)),
         "minutes": round((time.time() - started) / 60, 2),
-        "plan": asdict(plan),
-        "machine": {**machine, "clock": _clock(results, stolen)},
+        # Not their folders, which are of this machine alone.
+        "plan": {**asdict(plan), "models": [setup.bundle.name for setup in setups]},
+        "machine": {**machine, "clock": clock.to_json()},
         "decoders": describe_decoders(),
         "versions": describe_versions(),
         "energy": meter.name if meter else None,
@@ -154,7 +159,7 @@ def _model(setup: Setup, case: Case, plan: Plan, folder: Path, say: Say) -> dict
     manifest = setup.bundle.manifest
     return {
         "name": setup.name,
-        "model": setup.model,
+        "model": setup.bundle.name,
         "precision": setup.precision,
         "engine": setup.engine,
         "threads": setup.threads,
@@ -191,6 +196,6 @@ def _sizes(
     }
 
 
-def _clock(results: Sequence[CaseResult], stolen: StolenTime) -> dict[str, object]:
+def _clock(results: Sequence[CaseResult], stolen: StolenTime) -> ClockReport:
     blocks = [block for result in results for block in result.samples[FIXED_WORK].blocks_s]
-    return report_clock(blocks, stolen.part()).to_json()
+    return report_clock(blocks, stolen.part())

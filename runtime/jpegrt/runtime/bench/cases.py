@@ -97,12 +97,12 @@ def _entries(case: Case, restores: Sequence[Restores], plan: Plan, folder: Path)
         if BY_HAND in plan.baselines:
             entries += [Entry(hand, HAND, setup.name) for hand in one.by_hand(case)]
         for name in plan.baselines:
-            if name in (BY_HAND, TOOLS) or (name, setup.model) in prepared:
+            if name in (BY_HAND, TOOLS) or (name, setup.bundle.name) in prepared:
                 continue
-            prepared.add((name, setup.model))
+            prepared.add((name, setup.bundle.name))
             call = extensions.load(name)(setup.bundle, case, setup.threads, plan.device)
             if call is not None:
-                what = f"{setup.model} {name}"
+                what = f"{setup.bundle.name} {name}"
                 check_near(f"{what}, {case.name},", call(), pixels)
                 entries.append(Entry(Contender(what, silent(call)), FRAMEWORK, setup.name))
     if TOOLS in plan.baselines:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import features
@@ -37,10 +38,12 @@ _SIMD = (
     "sve2",
 )
 _PACKAGES = ("jpegrt", "numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "openvino", "torch")
+# From where on the machine is not called idle: load a CPU, a block over the median, part of the time.
+_BUSY, _UNSTEADY, _STOLEN = 0.5, 1.5, 0.02
 _CPUFREQ = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 
 
-def describe_machine() -> dict[str, object]:
+def describe_machine() -> dict[str, Any]:
     cpu = _cpuinfo()
     flags = set(cpu.get("flags", cpu.get("Features", "")).split())
     return {
@@ -102,6 +105,18 @@ def report_clock(blocks_s: Sequence[float], stolen: float | None) -> ClockReport
     middle = float(np.median(blocks_s))
     fastest, slowest = (float(np.quantile(blocks_s, q)) / middle for q in (0.0, 1.0))
     return ClockReport(round(1e3 * middle, 4), round(fastest, 4), round(slowest, 4), stolen)
+
+
+def warnings_of(load_average: float | None, usable_cpus: int, clock: ClockReport) -> list[str]:
+    """A sentence for each sign that the machine was not idle: ratios may hold, times do not."""
+    signs = []
+    if load_average is not None and load_average > _BUSY * usable_cpus:
+        signs.append(f"the machine was busy before the run (load {load_average:g})")
+    if clock.slowest > _UNSTEADY:
+        signs.append(f"a fixed computation once took {clock.slowest:.1f} times its median")
+    if clock.stolen is not None and clock.stolen > _STOLEN:
+        signs.append(f"{clock.stolen:.0%} of the time went to other virtual machines")
+    return signs
 
 
 class StolenTime:

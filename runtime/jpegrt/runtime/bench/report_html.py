@@ -52,6 +52,8 @@ def _heading(report: Report) -> str:
         for row in _of_kind(report["rows"], RESTORE)
         if (row["quality"], row["subsampling"]) == (quality, report["side"]["subsampling"])
     ]
+    busy = escape("; ".join(report["warnings"]))
+    warnings = f'<p class="soft">Not idle: {busy}.</p>\n' if busy else ""
     shown = "".join(f"<div><b>{escape(b)}</b><span>{escape(s)}</span></div>" for b, s in boxes)
     threads = report["plan"]["threads"][-1]
     return (
@@ -59,7 +61,7 @@ def _heading(report: Report) -> str:
         f'<p class="soft">jpegrt bench, {escape(report["date"])}: {escape(str(report["label"]))}, '
         f"{threads} {'thread' if threads == 1 else 'threads'}, {report['plan']['rounds']} rounds, "
         f"{report['minutes']:.1f} minutes</p>\n"
-        f'<p class="verdict {kind}">{escape(verdict(report))}</p>\n'
+        f'<p class="verdict {kind}">{escape(verdict(report))}</p>\n{warnings}'
         f'<div class="headline">{shown}</div>'
     )
 

@@ -11,7 +11,10 @@ Report = Mapping[str, Any]
 
 def markdown(report: Report) -> str:
     """All tables, with the machine and the verdict first."""
-    parts = [f"**{verdict(report)}**", machine_line(report), _contenders(report["rows"])]
+    parts = [f"**{verdict(report)}**"]
+    if report["warnings"]:
+        parts.append(f"Not idle: {'; '.join(report['warnings'])}.")
+    parts += [machine_line(report), _contenders(report["rows"])]
     if stages := _stages(report["rows"]):
         parts += ["Milliseconds of each stage, from a file to a PNG file:", stages]
     parts += ["From a process's start, and its memory:", _cold_starts(report)]

@@ -28,7 +28,8 @@ _BY_HAND_TOLERANCE = 1e-3  # a quarter of a level of 255
 
 @dataclass(frozen=True)
 class Setup:
-    """A model in one precision on one engine, with so many threads."""
+    """A model, by its name or its bundle's folder, in one precision on one engine, with so many
+    threads."""
 
     model: str
     precision: str
@@ -37,7 +38,7 @@ class Setup:
 
     @property
     def name(self) -> str:
-        return f"{self.model} {self.precision} {self.engine}"
+        return f"{self.bundle.name} {self.precision} {self.engine}"
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -129,7 +130,7 @@ class Restores:
 
     def file_contender(self, case: Case, folder: Path) -> Contender:
         """From a file to a PNG file, in `folder`."""
-        source, target = folder / "source.jpg", folder / f"{self.setup.name}.png"
+        source, target = folder / "source.jpg", folder / "restored.png"
         source.write_bytes(case.jpeg)
         call = partial(restore_file, self.session, source, target, ImageFormat())
         return Contender(f"{self.setup.name}, file to file", call)
