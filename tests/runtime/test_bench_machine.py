@@ -121,10 +121,11 @@ def put_on_path(folder: Path, program: str, script: str, monkeypatch: pytest.Mon
 
 def test_tools_on_the_path_are_contenders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    assert peers.TOOLS[0] in peers.missing()
+    assert peers.usable("420") == []
+    assert peers.reasons_against(["grey"])[0] == "jpeg-quantsmooth: no jpegqs on the PATH"
     copying = '#!/bin/sh\n[ "$OMP_NUM_THREADS" = 3 ] && cp "$3" "$4"\n'
     put_on_path(tmp_path, "jpegqs", copying, monkeypatch)
-    assert peers.TOOLS[0] in peers.installed()
+    assert peers.usable("grey") == [peers.TOOLS[0]]
     contender, pixels = peers.contender(peers.TOOLS[0], CASE, tmp_path, threads=3)
     assert (contender.name, pixels.shape) == ("jpeg-quantsmooth", (48, 64, 3))
     assert contender.call() is None
@@ -137,6 +138,10 @@ def test_a_tool_that_writes_png(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "Image.open(sys.argv[2]).save(sys.argv[4])\n"
     )
     put_on_path(tmp_path, "jpeg2png", converting, monkeypatch)
+    assert peers.TOOLS[1] in peers.usable("420")
+    assert peers.TOOLS[1] not in peers.usable("grey")
+    assert "jpeg2png on grey JPEGs, which it does not take" in peers.reasons_against(["grey"])
+    assert not any("jpeg2png" in reason for reason in peers.reasons_against(["420"]))
     _, pixels = peers.contender(peers.TOOLS[1], CASE, tmp_path, threads=1)
     assert pixels.shape == (48, 64, 3)
 

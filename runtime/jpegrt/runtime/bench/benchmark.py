@@ -143,7 +143,7 @@ def waiting(plan: Plan) -> list[str]:
     """What a run like this leaves out, and why."""
     reasons = []
     if TOOLS in plan.baselines:
-        reasons += [f"{tool.name}: no {tool.program} on the PATH" for tool in peers.missing()]
+        reasons += peers.reasons_against(plan.subsamplings)
     device = gpu.device_missing() if plan.device == "cuda" else "asked for with --device cuda"
     for contender in gpu.CONTENDERS:
         if not contender.installed:

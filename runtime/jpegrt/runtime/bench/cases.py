@@ -106,7 +106,7 @@ def _entries(case: Case, restores: Sequence[Restores], plan: Plan, folder: Path)
                 check_near(f"{what}, {case.name},", call(), pixels)
                 entries.append(Entry(Contender(what, silent(call)), FRAMEWORK, setup.name))
     if TOOLS in plan.baselines:
-        for tool in peers.installed():
+        for tool in peers.usable(case.subsampling):
             contender, pixels = peers.contender(tool, case, folder, plan.threads[-1])
             entries.append(Entry(contender, TOOL, None, _gain_db(pixels, decoded, case)))
     return entries

@@ -12,32 +12,43 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jpegrt.runtime.bench.rounds import Contender
-from jpegrt.runtime.bench.workload import Case
+from jpegrt.runtime.bench.workload import GREY, Case
 from jpegrt.runtime.errors import RestoreError, one_line
 
 
 @dataclass(frozen=True)
 class Tool:
-    """arguments: {source} and {target} are files. suffix: of what it writes."""
+    """arguments: {source} and {target} are files. suffix: of what it writes. takes_grey: whether it
+    restores JPEGs of one component."""
 
     name: str
     program: str
     arguments: tuple[str, ...]
     suffix: str
+    takes_grey: bool
 
 
 TOOLS = (
-    Tool("jpeg-quantsmooth", "jpegqs", ("--info", "0", "{source}", "{target}"), ".jpg"),
-    Tool("jpeg2png", "jpeg2png", ("-f", "{source}", "-o", "{target}"), ".png"),
+    Tool("jpeg-quantsmooth", "jpegqs", ("--info", "0", "{source}", "{target}"), ".jpg", True),
+    Tool("jpeg2png", "jpeg2png", ("-f", "{source}", "-o", "{target}"), ".png", False),
 )
 
 
-def installed() -> list[Tool]:
-    return [tool for tool in TOOLS if shutil.which(tool.program)]
+def usable(subsampling: str) -> list[Tool]:
+    """The installed ones that take such JPEGs."""
+    takers = [tool for tool in TOOLS if tool.takes_grey or subsampling != GREY]
+    return [tool for tool in takers if shutil.which(tool.program)]
 
 
-def missing() -> list[Tool]:
-    return [tool for tool in TOOLS if not shutil.which(tool.program)]
+def reasons_against(subsamplings: Sequence[str]) -> list[str]:
+    """Why tools are left out of a run on such JPEGs."""
+    reasons = []
+    for tool in TOOLS:
+        if not shutil.which(tool.program):
+            reasons.append(f"{tool.name}: no {tool.program} on the PATH")
+        elif GREY in subsamplings and not tool.takes_grey:
+            reasons.append(f"{tool.name} on grey JPEGs, which it does not take")
+    return reasons
 
 
 def contender(
