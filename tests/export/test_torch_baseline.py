@@ -4,7 +4,10 @@ import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from jpegrt.export import torch_baseline
 from jpegrt.runtime import Session, UsageError, metrics
@@ -52,5 +55,23 @@ def test_it_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in project["entry-points"][extensions.GROUP].items()
     ]
     monkeypatch.setattr(extensions, "entry_points", lambda group: registered)
-    assert extensions.names() == ["torch"]
+    assert extensions.names() == ["torch", "torch-compiled"]
     assert extensions.load("torch") is torch_baseline.prepare
+    assert extensions.load("torch-compiled") is torch_baseline.prepare_compiled
+
+
+def test_only_the_compiled_one_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiled network has the pixels of an eager one: `jpegrt bench` checks it in every run."""
+    compiled: list[nn.Module] = []
+
+    def compile_nothing(module: nn.Module) -> nn.Module:
+        compiled.append(module)
+        return module
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    cellnet = find_bundle("cellnet")
+    eager = torch_baseline.prepare(cellnet, CASE, 1, "cpu")
+    assert eager is not None and not compiled
+    restore = torch_baseline.prepare_compiled(cellnet, CASE, 1, "cpu")
+    assert restore is not None and len(compiled) == 1
+    np.testing.assert_array_equal(restore(), eager())

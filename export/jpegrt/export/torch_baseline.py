@@ -1,4 +1,4 @@
-"""A baseline of `jpegrt bench`: the network in PyTorch, eager, with Pillow's decoder in front.
+"""Baselines of `jpegrt bench`: the network in PyTorch, with Pillow's decoder in front.
 
 This is how published code restores a JPEG: decode, convert, run the network, convert back. What the
 network takes is made of Pillow's pixels by PyTorch: samples, cells, or the DCT of every block. Grey
@@ -7,6 +7,7 @@ JPEGs alone, which every model takes.
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,16 +27,32 @@ from jpegrt.training.weights import WEIGHTS, load_weights
 
 _SCALE = 1 / 255
 
+Restore = Callable[[], NDArray[np.uint8]]
 
-def prepare(
-    bundle: Bundle, case: Case, threads: int, device: str
-) -> Callable[[], NDArray[np.uint8]] | None:
-    """The call: JPEG bytes to restored uint8 (H, W) pixels on the host. None for what has no grey
-    graph, and for JPEGs in colour.
+
+def prepare(bundle: Bundle, case: Case, threads: int, device: str) -> Restore | None:
+    """In eager mode: JPEG bytes to restored uint8 (H, W) pixels on the host. None for what has no
+    grey graph, and for JPEGs in colour.
 
     Sets how many threads PyTorch takes, for good. Raises UsageError if the source tree has no
     weights of the model.
     """
+    return _prepare(bundle, case, threads, device, lambda module: module)
+
+
+def prepare_compiled(bundle: Bundle, case: Case, threads: int, device: str) -> Restore | None:
+    """As `prepare`, with the network compiled, which the first call does and which needs a C++
+    compiler."""
+    return _prepare(bundle, case, threads, device, torch.compile)
+
+
+def _prepare(
+    bundle: Bundle,
+    case: Case,
+    threads: int,
+    device: str,
+    compiled: Callable[[nn.Module], Callable[..., Any]],
+) -> Restore | None:
     spec = next((graph for graph in bundle.spec.graphs if graph.components == 1), None)
     if spec is None or case.subsampling != GREY or bundle.spec.unfoldings:
         return None
@@ -45,7 +62,7 @@ def prepare(
     load_weights(network, WEIGHTS / f"{recipe.name}.safetensors")
     scale = bundle.spec.enlargement
     model = model_of(recipe, network, scale if scale > 1 else None)
-    module = model.module(spec).eval().to(device)
+    module = compiled(model.module(spec).eval().to(device))
     front = _FRONTS[bundle.spec.domain](bundle.spec.cell_px).to(device)
     multiple = max(BLOCK_PX, bundle.spec.multiple_px)
 
