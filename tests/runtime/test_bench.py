@@ -344,8 +344,9 @@ def test_batches_and_sizes_are_measured_of_the_images_asked_for(tmp_path: Path) 
     assert [(row["threads"], row["batch"]) for row in rows] == [(2, 5)]
     sizes = [make_size(PICTURE, megapixels, 50, "grey") for megapixels in (0.01, 0.04)]
     assert [size.original.shape for size in sizes] == [(80, 128), (160, 240)]
-    rows = measure_sizes(SETUP, SETUP.open(), sizes, 3, said.append)
+    rows = measure_sizes(Restores(SETUP), sizes, 3, tmp_path, said.append)
     assert [row["megapixels"] for row in rows] == pytest.approx([0.01024, 0.0384], abs=1e-4)
+    assert all(20 < row["peak_mib"] < 2000 for row in rows)
     assert len(said) == 2
 
 

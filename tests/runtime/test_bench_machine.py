@@ -12,10 +12,12 @@ from tests.runtime.jpegs import EXAMPLE
 
 from jpegrt.runtime import RestoreError
 from jpegrt.runtime.bench import machine, peers
-from jpegrt.runtime.bench.cold_start import measure_cold_start
+from jpegrt.runtime.bench.cold_start import Process, measure_cold_start
 from jpegrt.runtime.bench.energy import Nvml, Rapl
 from jpegrt.runtime.bench.workload import Picture, make_case
 from jpegrt.runtime.verification import shipped_original
+
+PICTURE = Picture("photograph", shipped_original()[:48, :64])
 
 
 def zone(folder: Path, name: str, microjoules: int, largest: int = 1000) -> Path:
@@ -97,8 +99,18 @@ def test_the_machine_is_described_without_paths_and_names() -> None:
     assert {"python", "numpy", "pillow", "jpegrt"} <= set(machine.describe_versions())
 
 
+DECODER = Process("none", "-", "auto", 1)
+
+
+def test_memory_is_that_of_the_image(tmp_path: Path) -> None:
+    large = tmp_path / "large.jpg"
+    large.write_bytes(make_case(PICTURE.enlarged_to(2000, 3000), 50, "420").jpeg)
+    more = DECODER.peak_mib(large) - DECODER.peak_mib(EXAMPLE / "example.jpg")
+    assert 3 * 6e6 / 2**20 < more < 100  # the pixels alone, and the coefficients
+
+
 def test_a_cold_start_is_timed_from_the_process_s_start() -> None:
-    found = measure_cold_start("none", "-", "auto", 1, EXAMPLE / "example.jpg", 1)
+    found = measure_cold_start(DECODER, EXAMPLE / "example.jpg", 1)
     assert 0 < found.imported_ms < found.opened_ms < found.first_ms
     assert 0 < found.warm_ms < found.first_ms
     assert 10 < found.peak_mib < 500
@@ -106,10 +118,10 @@ def test_a_cold_start_is_timed_from_the_process_s_start() -> None:
 
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(RestoreError, match="No such file"):
-        measure_cold_start("none", "-", "auto", 1, tmp_path / "missing.jpg", 1)
+        measure_cold_start(DECODER, tmp_path / "missing.jpg", 1)
 
 
-CASE = make_case(Picture("photograph", shipped_original()[:48, :64]), 50, "420")
+CASE = make_case(PICTURE, 50, "420")
 
 
 def put_on_path(folder: Path, program: str, script: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from jpegrt.runtime.bench import extensions, gpu, peers
 from jpegrt.runtime.bench.cases import FIXED_WORK, CaseResult, measure_case
-from jpegrt.runtime.bench.cold_start import measure_cold_start
+from jpegrt.runtime.bench.cold_start import Process, measure_cold_start
 from jpegrt.runtime.bench.control import control
 from jpegrt.runtime.bench.energy import find_meter
 from jpegrt.runtime.bench.figures import gain_of, load_published
@@ -69,8 +69,9 @@ def run(plan: Plan, pictures: Sequence[Picture], say: Say = lambda _: None) -> d
             )
             for setup in setups
         }
-        plain = _cold_start("none", setups[0], side, folder, say)
-    sizes = _sizes(restores, pictures[0], plan, say)
+        none = Process("none", "-", "auto", plan.threads[-1])
+        plain = _cold_start(none, side, folder, say)
+        sizes = _sizes(restores, pictures[0], plan, folder, say)
     clock = _clock(results, stolen)
     rows = summarise(results)
     checked = control([result.control_pair for result in results])
@@ -166,22 +167,19 @@ def _model(setup: Setup, case: Case, plan: Plan, folder: Path, say: Say) -> dict
         "parameters": manifest.get("parameters"),
         "multiply_adds_per_px": manifest.get("multiply_adds_per_px"),
         "live1_gain_db": gain_of(manifest),
-        "cold_start": _cold_start(setup.model, setup, case, folder, say),
+        "cold_start": _cold_start(setup.process, case, folder, say),
     }
 
 
-def _cold_start(model: str, setup: Setup, case: Case, folder: Path, say: Say) -> dict[str, float]:
-    say(f"{setup.name if model != 'none' else 'no model'}: starting processes")
+def _cold_start(process: Process, case: Case, folder: Path, say: Say) -> dict[str, float]:
+    say(f"{process.model}: starting processes")
     jpeg = folder / "cold.jpg"
     jpeg.write_bytes(case.jpeg)
-    measured = measure_cold_start(
-        model, setup.precision, setup.engine, setup.threads, jpeg, _COLD_STARTS
-    )
-    return asdict(measured)
+    return asdict(measure_cold_start(process, jpeg, _COLD_STARTS))
 
 
 def _sizes(
-    restores: Sequence[Restores], picture: Picture, plan: Plan, say: Say
+    restores: Sequence[Restores], picture: Picture, plan: Plan, folder: Path, say: Say
 ) -> dict[str, list[dict[str, float]]]:
     made = {}
     for megapixels in plan.megapixels:
@@ -191,8 +189,7 @@ def _sizes(
     if not sizes:
         return {}
     return {
-        one.setup.name: measure_sizes(one.setup, one.session, sizes, plan.side_rounds, say)
-        for one in restores
+        one.setup.name: measure_sizes(one, sizes, plan.side_rounds, folder, say) for one in restores
     }
 
 

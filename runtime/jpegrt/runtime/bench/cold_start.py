@@ -5,9 +5,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jpegrt.runtime.errors import RestoreError, one_line
 
@@ -29,26 +29,39 @@ class ColdStart:
     peak_mib: float
 
 
-def measure_cold_start(
-    model: str,
-    precision: str,
-    engine: str,
-    threads: int,
-    jpeg: Path,
-    processes: int,
-    clock: Callable[[], float] = time.perf_counter,
-) -> ColdStart:
-    """Starts so many processes, one after another. Raises RestoreError if one fails."""
-    command = [sys.executable, "-m", "jpegrt.runtime.bench.first_image"]
-    command += [model, precision, engine, str(threads), str(jpeg), str(1 + _WARM_RESTORES)]
-    reports = []
-    for _ in range(processes):
-        started = clock()
+@dataclass(frozen=True)
+class Process:
+    """What a process opens, to restore one JPEG file. model: "none" for a plain decoder."""
+
+    model: str
+    precision: str
+    engine: str
+    threads: int
+
+    def restore(self, jpeg: Path, times: int) -> dict[str, Any]:
+        """What the process says of itself when it has restored the file so often. Raises
+        RestoreError if it fails."""
+        command = [sys.executable, "-m", "jpegrt.runtime.bench.first_image"]
+        command += [self.model, self.precision, self.engine, str(self.threads)]
+        command += [str(jpeg), str(times)]
         result = subprocess.run(command, check=False, capture_output=True, text=True)
         if result.returncode:
             last = result.stderr.strip().splitlines()[-1:] or ["it says nothing"]
             raise RestoreError(f"a process that restores one image failed: {one_line(last[0])}")
-        report = json.loads(result.stdout)
+        report: dict[str, Any] = json.loads(result.stdout)
+        return report
+
+    def peak_mib(self, jpeg: Path) -> float:
+        """The most memory that it has to restore the file once. Raises RestoreError."""
+        return round(float(self.restore(jpeg, 1)["peak_mib"]), 1)
+
+
+def measure_cold_start(process: Process, jpeg: Path, processes: int) -> ColdStart:
+    """Starts so many processes, one after another. Raises RestoreError if one fails."""
+    reports = []
+    for _ in range(processes):
+        started = time.perf_counter()
+        report = process.restore(jpeg, 1 + _WARM_RESTORES)
         first, *_, before_last, last_restored = report["restored"]
         moments = (report["imported"], report["opened"], first)
         since = [1e3 * (moment - started) for moment in moments]

@@ -218,6 +218,7 @@ def _sizes(report: Report) -> str:
             number(row["restore_ms"]),
             number(row["restore_ms"] / row["megapixels"]),
             number(row["restore_ms"] / row["plain_decode_ms"]),
+            number(row["peak_mib"]),
         ]
         for name, of_size in report["sizes"].items()
         for row in of_size
@@ -225,7 +226,8 @@ def _sizes(report: Report) -> str:
     return _section(
         "Against image size",
         "A whole restore, bytes to pixels. Dashed: proportional to the pixels, through the largest "
-        "image. A line that lies on it costs the same a pixel at every size.",
+        "image. A line that lies on it costs the same a pixel at every size. The peak is the memory of a "
+        "process that restores the image once.",
         lines(
             "latency against size",
             [*series, plain],
@@ -236,7 +238,7 @@ def _sizes(report: Report) -> str:
             proportional=True,
         ),
         _table(
-            ["", "megapixels", "restore, ms", "ms a megapixel", "x plain decode"],
+            ["", "megapixels", "restore, ms", "ms a megapixel", "x plain decode", "peak, MiB"],
             values,
         ),
     )

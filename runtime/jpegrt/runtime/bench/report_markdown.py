@@ -176,7 +176,14 @@ def _throughput(throughput: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
 
 def _sizes(sizes: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     return table(
-        ["what", "megapixels", "restore, ms", "ms a megapixel", "plain decode, ms"],
+        [
+            "what",
+            "megapixels",
+            "restore, ms",
+            "ms a megapixel",
+            "plain decode, ms",
+            "peak memory, MiB",
+        ],
         [
             [
                 name,
@@ -184,6 +191,7 @@ def _sizes(sizes: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
                 number(row["restore_ms"]),
                 number(row["restore_ms"] / row["megapixels"]),
                 number(row["plain_decode_ms"]),
+                number(row["peak_mib"]),
             ]
             for name, rows in sizes.items()
             for row in rows

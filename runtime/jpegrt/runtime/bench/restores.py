@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from jpegrt.kernels import Engine, Pipeline, Tensors
 from jpegrt.runtime.bench.by_hand import Arrays, Load, load
 from jpegrt.runtime.bench.checks import check_equal, check_near
+from jpegrt.runtime.bench.cold_start import Process
 from jpegrt.runtime.bench.rounds import Contender, silent
 from jpegrt.runtime.bench.stages import restore_file
 from jpegrt.runtime.bench.workload import Case
@@ -43,6 +44,11 @@ class Setup:
     @cached_property
     def bundle(self) -> Bundle:
         return find_bundle(self.model)
+
+    @property
+    def process(self) -> Process:
+        """A process that opens the same."""
+        return Process(self.model, self.precision, self.engine, self.threads)
 
     def open(self, threads: int | None = None) -> Session:
         """A session; threads: others than its own."""

@@ -9,11 +9,10 @@ import numpy as np
 
 from jpegrt.kernels.libjpeg import plain_decode
 from jpegrt.runtime.batch import Job, Sessions, work_through
-from jpegrt.runtime.bench.restores import Setup
+from jpegrt.runtime.bench.restores import Restores, Setup
 from jpegrt.runtime.bench.rounds import Contender, measure, silent
 from jpegrt.runtime.bench.workload import Case
 from jpegrt.runtime.errors import RestoreError
-from jpegrt.runtime.session import Session
 
 Say = Callable[[str], None]
 
@@ -64,9 +63,11 @@ def _restore_all(source: Path, batch: int, sessions: Sessions) -> None:
 
 
 def measure_sizes(
-    setup: Setup, session: Session, cases: Sequence[Case], rounds: int, say: Say
+    restores: Restores, cases: Sequence[Case], rounds: int, folder: Path, say: Say
 ) -> list[dict[str, float]]:
-    """Milliseconds of a restore and of a plain decode, for each size."""
+    """Milliseconds of a restore and of a plain decode, and the memory of a process that restores
+    once, for each size."""
+    session, name = restores.session, restores.setup.name
     contenders = []
     for case in cases:
         pixels = np.empty(case.original.shape, np.uint8)
@@ -74,16 +75,23 @@ def measure_sizes(
             Contender(f"restore {case.megapixels}", silent(partial(session.restore, case.jpeg))),
             Contender(f"decode {case.megapixels}", partial(plain_decode, case.jpeg, pixels)),
         ]
-    say(f"{setup.name} against image size")
+    say(f"{name} against image size")
     samples = measure(contenders, rounds, seconds=0)
     return [
         {
             "megapixels": round(case.megapixels, 4),
             "restore_ms": _median_ms(samples[f"restore {case.megapixels}"].blocks_s),
             "plain_decode_ms": _median_ms(samples[f"decode {case.megapixels}"].blocks_s),
+            "peak_mib": _peak_mib(restores.setup, case, folder),
         }
         for case in cases
     ]
+
+
+def _peak_mib(setup: Setup, case: Case, folder: Path) -> float:
+    jpeg = folder / "sized.jpg"
+    jpeg.write_bytes(case.jpeg)
+    return setup.process.peak_mib(jpeg)
 
 
 def _median_ms(seconds: Sequence[float]) -> float:
