@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jpegrt.runtime.bench.report_markdown import number, sampling_name, table
+from jpegrt.runtime.bench.report_markdown import number, sampling_name, table, threads_text
 from jpegrt.runtime.bundle import Bundle, list_bundles
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,7 +70,7 @@ def machine_name(benchmark: Mapping[str, Any]) -> str:
     threads = benchmark["plan"]["threads"][-1]
     return (
         f"restore / plain decode, {sampling_name(SUBSAMPLING)} Q{QUALITY}, {benchmark['label']}, "
-        f"{threads} {'thread' if threads == 1 else 'threads'}"
+        f"{threads_text(threads)}"
     )
 
 

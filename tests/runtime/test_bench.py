@@ -153,6 +153,7 @@ def test_a_dry_run_measures_nothing(
     assert (outcome.code, outcome.err) == (0, "")
     assert "restore: hrcnn int8" in outcome.out
     assert ("on the GPU: jpegrt on CUDA" in outcome.out) == (device == "cuda")
+    assert ("sessions of Python's have no engine there yet" in outcome.out) == (device == "cuda")
     waiting = "no CUDA driver" if device == "cuda" else "asked for with --device cuda"
     assert f"jpegrt on CUDA without a model: waits for a GPU ({waiting})" in outcome.out
 
@@ -275,6 +276,21 @@ def test_engines_by_hand_answer_as_in_a_restore(engine: str, subsampling: str) -
     setup = Setup("cellnet", "int8", engine, 1)
     (contender,) = Restores(setup).by_hand(make_case(PICTURE, 50, subsampling))
     assert contender.call() is None
+
+
+def test_an_engine_by_hand_on_a_gpu_is_one_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def load_on_cpu(engine: str, graph: bytes, threads: int, device: str) -> Any:
+        asked.append(device)
+        return by_hand.load(engine, graph, threads)
+
+    monkeypatch.setattr(restores, "load", load_on_cpu)
+    one = Restores(SETUP, "cuda")
+    names = [contender.name for contender in one.by_hand(CASE)]
+    assert names == [f"{SETUP.name}, by hand", f"{SETUP.name}, by hand on CUDA"]
+    list(one.by_hand(CASE))
+    assert asked == ["cpu", "cuda"]  # once each, whatever the number of images
 
 
 def stage_rows(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -23,6 +23,7 @@ from jpegrt.runtime.bench.machine import (
     warnings_of,
 )
 from jpegrt.runtime.bench.plan import BY_HAND, TOOLS, Plan
+from jpegrt.runtime.bench.report_markdown import threads_text
 from jpegrt.runtime.bench.restores import Restores, Setup, find_setups
 from jpegrt.runtime.bench.scaling import measure_sizes, measure_throughput
 from jpegrt.runtime.bench.summary import per_image, stage_problems, summarise
@@ -121,7 +122,7 @@ def describe(plan: Plan, images: Sequence[Path]) -> str:
         f"qualities: {', '.join(map(str, plan.qualities))}",
         f"subsampling: {', '.join(plan.subsamplings)}",
         f"rounds: {plan.rounds}, of {plan.seconds:g} s or one call",
-        *(f"restore: {setup.name}, {setup.threads} threads" for setup in setups),
+        *(f"restore: {setup.name}, {threads_text(setup.threads)}" for setup in setups),
         *(f"baseline: {name}" for name in plan.baselines),
         *(f"on the GPU: {name}" for name in gpu_names if plan.device == "cuda"),
         "left out, or waiting:",
@@ -145,6 +146,8 @@ def waiting(plan: Plan) -> list[str]:
     reasons = []
     if TOOLS in plan.baselines:
         reasons += peers.reasons_against(plan.subsamplings)
+    if plan.device == "cuda":
+        reasons.append("whole restores on CUDA: sessions of Python's have no engine there yet")
     device = gpu.device_missing() if plan.device == "cuda" else "asked for with --device cuda"
     for contender in gpu.CONTENDERS:
         if not contender.installed:

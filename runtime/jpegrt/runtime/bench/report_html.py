@@ -14,6 +14,7 @@ from jpegrt.runtime.bench.report_markdown import (
     ratio_text,
     sampling_name,
     side_line,
+    threads_text,
     verdict,
 )
 from jpegrt.runtime.bench.stages import ON_A_DEVICE, STAGES, TOLERANCE
@@ -55,11 +56,10 @@ def _heading(report: Report) -> str:
     busy = escape("; ".join(report["warnings"]))
     warnings = f'<p class="soft">Not idle: {busy}.</p>\n' if busy else ""
     shown = "".join(f"<div><b>{escape(b)}</b><span>{escape(s)}</span></div>" for b, s in boxes)
-    threads = report["plan"]["threads"][-1]
     return (
         "<h1>What restoring a JPEG costs</h1>\n"
         f'<p class="soft">jpegrt bench, {escape(report["date"])}: {escape(str(report["label"]))}, '
-        f"{threads} {'thread' if threads == 1 else 'threads'}, {report['plan']['rounds']} rounds, "
+        f"{threads_text(report['plan']['threads'][-1])}, {report['plan']['rounds']} rounds, "
         f"{report['minutes']:.1f} minutes</p>\n"
         f'<p class="verdict {kind}">{escape(verdict(report))}</p>\n{warnings}'
         f'<div class="headline">{shown}</div>'
@@ -183,7 +183,7 @@ def _throughput(report: Report) -> str:
     for colour, (name, rows) in enumerate(report["throughput"].items()):
         for dashed, threads in enumerate(_once(row["threads"] for row in rows)):
             points = [Point(r["batch"], r["images_per_s"]) for r in rows if r["threads"] == threads]
-            of = f"{threads} {'thread' if threads == 1 else 'threads'}"
+            of = threads_text(threads)
             series.append(Series(f"{name}, {of}" if several else of, points, colour, dashed))
     return _section(
         "Throughput",

@@ -45,7 +45,7 @@ def machine_line(report: Report) -> str:
     parts = [
         (
             f"{report['label']}, {machine['usable_cpus']} of {machine['cpus']} CPUs, "
-            f"{report['plan']['threads'][-1]} threads"
+            f"{threads_text(report['plan']['threads'][-1])}"
         ),
         f"instructions {', '.join(machine['simd'])}" if machine["simd"] else "",
         f"jpegrt reads with {decoders['jpegrt']}, Pillow with {decoders['pillow']}",
@@ -73,6 +73,10 @@ def side_line(report: Report) -> str:
         f"{side['megapixels']:.2f} megapixels, quality {side['quality']}, "
         f"{sampling_name(side['subsampling'])}"
     )
+
+
+def threads_text(threads: int) -> str:
+    return f"{threads} {'thread' if threads == 1 else 'threads'}"
 
 
 def sampling_name(subsampling: str) -> str:
