@@ -102,6 +102,7 @@ def test_the_report_names_machine_decoders_and_what_is_left_out(report: dict[str
     assert report["versions"]["onnxruntime"]
     assert any("waits for a GPU" in reason for reason in report["left_out"])
     assert report["valid"] == (not report["problems"])
+    assert "3 rounds are few" in report["warnings"][-1]
     assert report["control"]["interval"][0] <= report["control"]["ratio"]
     (model,) = report["models"]
     assert 0 < model["cold_start"]["imported_ms"] < model["cold_start"]["first_ms"]

@@ -88,9 +88,9 @@ def test_a_run_that_is_not_valid_says_so_first() -> None:
 
 def test_a_machine_that_was_not_idle_is_told() -> None:
     report = make_report()
-    assert "Not idle" not in page(report) + markdown(report)
+    assert "Take care" not in page(report) + markdown(report)
     report["warnings"] = ["the machine was busy", "time was stolen"]
-    said = "Not idle: the machine was busy; time was stolen."
+    said = "Take care: the machine was busy; time was stolen."
     assert said in markdown(report) and said in Page(page(report)).text
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from jpegrt.runtime.bench.control import control
+from jpegrt.runtime.bench.control import LEAST_ROUNDS, LEVEL, control
 from jpegrt.runtime.bench.rounds import Contender, Samples, measure
 from jpegrt.runtime.bench.statistics import latency_ms, ratio
 
@@ -141,6 +141,11 @@ def test_the_control_holds_for_equal_things() -> None:
     rng = np.random.default_rng(0)
     held = [control([noisy(rng, 15) for _ in range(4)]).holds for _ in range(200)]
     assert sum(held) >= 194
+
+
+def test_few_rounds_cannot_hold_as_often() -> None:
+    """Half of equal things' ratios are above 1: all of n with the chance of 2 in 2^n."""
+    assert 2 / 2**LEAST_ROUNDS < 1 - LEVEL < 2 / 2 ** (LEAST_ROUNDS - 1)
 
 
 def test_the_control_fails_where_one_of_two_equal_things_is_favoured() -> None:

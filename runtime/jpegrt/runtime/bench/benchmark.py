@@ -10,7 +10,7 @@ from typing import Any
 from jpegrt.runtime.bench import extensions, gpu, peers
 from jpegrt.runtime.bench.cases import FIXED_WORK, CaseResult, measure_case
 from jpegrt.runtime.bench.cold_start import Process, measure_cold_start
-from jpegrt.runtime.bench.control import control
+from jpegrt.runtime.bench.control import LEAST_ROUNDS, control
 from jpegrt.runtime.bench.energy import find_meter
 from jpegrt.runtime.bench.figures import gain_of, load_published
 from jpegrt.runtime.bench.machine import (
@@ -76,6 +76,9 @@ def run(plan: Plan, pictures: Sequence[Picture], say: Say = lambda _: None) -> d
     clock = _clock(results, stolen)
     rows = summarise(results)
     checked = control([result.control_pair for result in results])
+    warnings = warnings_of(machine["load_average"], machine["usable_cpus"], clock)
+    if plan.rounds < LEAST_ROUNDS:
+        warnings.append(f"{plan.rounds} rounds are few: the control may fail, or hold, by chance")
     problems = stage_problems(rows)
     if not checked.holds:
         problems.insert(0, "the A/A control does not hold: the interval of its ratio leaves out 1")
@@ -83,7 +86,7 @@ def run(plan: Plan, pictures: Sequence[Picture], say: Say = lambda _: None) -> d
         "format": FORMAT,
         "valid": not problems,
         "problems": problems,
-        "warnings": warnings_of(machine["load_average"], machine["usable_cpus"], clock),
+        "warnings": warnings,
         "label": plan.label or machine["cpu"],
         "date": time.strftime("%Y-%m-%d", time.gmtime(started)),
         "minutes": round((time.time() - started) / 60, 2),

@@ -53,8 +53,8 @@ def _heading(report: Report) -> str:
         for row in _of_kind(report["rows"], RESTORE)
         if (row["quality"], row["subsampling"]) == (quality, report["side"]["subsampling"])
     ]
-    busy = escape("; ".join(report["warnings"]))
-    warnings = f'<p class="soft">Not idle: {busy}.</p>\n' if busy else ""
+    warned = escape("; ".join(report["warnings"]))
+    warnings = f'<p class="soft">Take care: {warned}.</p>\n' if warned else ""
     shown = "".join(f"<div><b>{escape(b)}</b><span>{escape(s)}</span></div>" for b, s in boxes)
     return (
         "<h1>What restoring a JPEG costs</h1>\n"

@@ -13,7 +13,7 @@ def markdown(report: Report) -> str:
     """All tables, with the machine and the verdict first."""
     parts = [f"**{verdict(report)}**"]
     if report["warnings"]:
-        parts.append(f"Not idle: {'; '.join(report['warnings'])}.")
+        parts.append(f"Take care: {'; '.join(report['warnings'])}.")
     parts += [machine_line(report), _contenders(report["rows"])]
     if stages := _stages(report["rows"]):
         parts += ["Milliseconds of each stage, from a file to a PNG file:", stages]

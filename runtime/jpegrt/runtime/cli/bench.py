@@ -138,12 +138,12 @@ def run(arguments: argparse.Namespace) -> int:
             _show_plan(plan, arguments.images)
             return 0
         report = _measure(plan, arguments.images)
+    if arguments.json:  # first, so that what was measured is kept whatever comes
+        write_json(report, arguments.json, overwrite=arguments.overwrite)
     from jpegrt.runtime.bench.report_markdown import markdown
 
     tables = markdown(report)
     show(tables)
-    if arguments.json:
-        write_json(report, arguments.json, overwrite=arguments.overwrite)
     if arguments.markdown:
         _write(tables, arguments.markdown, arguments.overwrite)
     if arguments.html:
