@@ -355,12 +355,13 @@ def _section(title: str, text: str, *parts: str) -> str:
     return f"<h2>{escape(title)}</h2>\n{paragraph}" + "\n".join(parts)
 
 
-def _table(header: Sequence[str], rows: Rows | Any, own: Sequence[bool] = ()) -> str:
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], own: Sequence[bool] = ()) -> str:
+    """own: which rows are those of restores, and stand out."""
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     marked = own or [False] * len(rows)
     body = "".join(
         f"<tr{' class=own' if mark else ''}>"
-        + "".join(f"<td>{escape(str(cell))}</td>" for cell in row)
+        + "".join(f"<td>{escape(cell)}</td>" for cell in row)
         + "</tr>\n"
         for row, mark in zip(rows, marked, strict=True)
     )

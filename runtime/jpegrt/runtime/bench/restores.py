@@ -24,7 +24,7 @@ from jpegrt.runtime.session import Session
 
 # Of the answers: the engine whose fp32 a model is verified against, where it is installed.
 _REFERENCE_ENGINE = "onnxruntime"
-_BY_HAND_TOLERANCE = {"cpu": 1e-3, "cuda": 1e-2}  # a quarter of a level of 255, and of TF32
+_BY_HAND_TOLERANCE = {"cpu": 1e-3, "cuda": 1e-2}  # a quarter of a level; TF32 rounds more
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def find_setups(
         bundle = find_bundle(model)
         for precision in precisions or [bundle.default_precision]:
             if precision not in bundle.precisions:
-                missing.append(f"{model} {precision}: the model has {', '.join(bundle.precisions)}")
+                missing.append(f"{bundle.name} {precision}: it has {', '.join(bundle.precisions)}")
                 continue
             for engine in engines:
                 setup = Setup(model, precision, resolve_engine(engine), threads)
