@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 from interleave import measure, summarise
 from PIL import Image
-from stock_libjpeg import coefficient_reader, plain_decoder
+from stock_libjpeg import coefficient_reader
 
 from jpegrt.kernels import CoefficientReader, _native, blocks_from_packed
 from jpegrt.kernels._native import check, lib
+from jpegrt.kernels.libjpeg import plain_decode
 
 PACKED, STOCK = "read and pack", "stock reader"
 
@@ -86,7 +87,7 @@ def native_readers() -> tuple[Callable[[bytes], None], Callable[[bytes], None]]:
 def times(
     jpegs: list[bytes], shapes: list[tuple[int, ...]], rounds: int, seconds: float
 ) -> dict[str, dict[str, object]]:
-    decode, stock = plain_decoder(), coefficient_reader()
+    stock = coefficient_reader()
     read, read_packed = native_readers()
     pixels = [np.empty(shape, np.uint8) for shape in shapes]
 
@@ -99,7 +100,7 @@ def times(
 
     def decode_all() -> None:
         for jpeg, out in zip(jpegs, pixels, strict=True):
-            decode(jpeg, out)
+            plain_decode(jpeg, out)
 
     variants: dict[str, Callable[[], object]] = {
         STOCK: each(stock),

@@ -1,12 +1,12 @@
-"""Times variants in interleaved, reshuffled rounds, and compares them round by round."""
+"""Functions timed in turns, as `jpegrt bench` times its contenders, and compared with the first."""
 
-import random
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
-import numpy as np
+from jpegrt.runtime.bench.rounds import Contender, Samples, silent
+from jpegrt.runtime.bench.rounds import measure as measure_contenders
+from jpegrt.runtime.bench.statistics import ratio
 
 
 @dataclass(frozen=True)
@@ -23,35 +23,18 @@ class Summary:
 
 
 def measure(
-    variants: dict[str, Callable[[], object]], rounds: int, seconds: float, seed: int = 0
-) -> dict[str, list[float]]:
-    """Seconds a call, one value a round; each variant is repeated until it fills `seconds`."""
-    shuffle = random.Random(seed)
-    calls = {}
-    for name, run in variants.items():
-        run()  # warm up
-        start = time.perf_counter()
-        run()
-        calls[name] = max(1, round(seconds / max(time.perf_counter() - start, 1e-9)))
-    samples: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(rounds):
-        for name in shuffle.sample(list(variants), len(variants)):
-            start = time.perf_counter()
-            for _ in range(calls[name]):
-                variants[name]()
-            samples[name].append((time.perf_counter() - start) / calls[name])
-    return samples
+    variants: Mapping[str, Callable[[], object]], rounds: int, seconds: float
+) -> dict[str, Samples]:
+    """Each variant is repeated in a round until it fills `seconds`."""
+    contenders = [Contender(name, silent(call)) for name, call in variants.items()]
+    return measure_contenders(contenders, rounds, seconds)
 
 
-def summarise(samples: dict[str, list[float]]) -> dict[str, Summary]:
-    base = np.array(next(iter(samples.values())))
-    random_state = np.random.default_rng(0)
+def summarise(samples: Mapping[str, Samples]) -> dict[str, Summary]:
+    base = next(iter(samples.values()))
     summaries = {}
-    for name, times in samples.items():
-        ratios = np.array(times) / base
-        medians = np.median(random_state.choice(ratios, (2000, len(ratios))), axis=1)
-        low, high = np.quantile(medians, [0.025, 0.975])
-        summaries[name] = Summary(
-            1e3 * statistics.median(times), float(np.median(ratios)), (float(low), float(high))
-        )
+    for name, each in samples.items():
+        found = ratio([(each, base)])
+        median_ms = 1e3 * statistics.median(each.blocks_s)
+        summaries[name] = Summary(median_ms, found.median, (found.low, found.high))
     return summaries

@@ -13,30 +13,6 @@ static void error_exit(j_common_ptr decoder) {
   longjmp(((struct error_manager*)decoder->err)->jump, 1);
 }
 
-/* Decodes into `pixels` (height * width * components bytes); 0 when done. */
-int plain_decode(const unsigned char* jpeg, unsigned long size, unsigned char* pixels) {
-  struct jpeg_decompress_struct decoder;
-  struct error_manager errors;
-  decoder.err = jpeg_std_error(&errors.base);
-  errors.base.error_exit = error_exit;
-  if (setjmp(errors.jump)) {
-    jpeg_destroy_decompress(&decoder);
-    return 1;
-  }
-  jpeg_create_decompress(&decoder);
-  jpeg_mem_src(&decoder, jpeg, size);
-  jpeg_read_header(&decoder, TRUE);
-  jpeg_start_decompress(&decoder);
-  while (decoder.output_scanline < decoder.output_height) {
-    JSAMPROW row = pixels + (size_t)decoder.output_scanline * decoder.output_width *
-                                (size_t)decoder.output_components;
-    jpeg_read_scanlines(&decoder, &row, 1);
-  }
-  jpeg_finish_decompress(&decoder);
-  jpeg_destroy_decompress(&decoder);
-  return 0;
-}
-
 /* Decodes the coefficients and drops them; 0 when done. */
 int read_coefficients(const unsigned char* jpeg, unsigned long size) {
   struct jpeg_decompress_struct decoder;

@@ -8,20 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-
-def plain_decoder() -> Callable[[bytes, np.ndarray], None]:
-    """Decodes a JPEG into uint8 pixels of its shape."""
-    function = _function("plain_decode")
-    function.argtypes = [ctypes.c_char_p, ctypes.c_ulong, ctypes.c_void_p]
-
-    def decode(jpeg: bytes, pixels: np.ndarray) -> None:
-        if function(jpeg, len(jpeg), pixels.ctypes.data):
-            raise RuntimeError("libjpeg could not decode the image")
-
-    return decode
-
 
 def coefficient_reader() -> Callable[[bytes], None]:
     """Reads a JPEG's coefficients, into memory of libjpeg's that it frees."""

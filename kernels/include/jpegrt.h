@@ -62,6 +62,15 @@ JPEGRT_API uint32_t jpegrt_version(void);
 /* The libjpeg this library was compiled against, e.g. "libjpeg-turbo 2.1.5". Static storage. */
 JPEGRT_API const char* jpegrt_libjpeg_version(void);
 
+/* libjpeg's own decode of a JPEG, as any program would call it: what a restore's time is compared
+ * with. channels: 1 for luma, 3 for RGB of a JPEG of three components. Writes `height` rows of
+ * `width` * `channels` bytes, `row_stride` bytes apart; nothing if the image has another size,
+ * which is an invalid argument. A damaged file is decoded as far as libjpeg does, and the status
+ * says so. */
+JPEGRT_API jpegrt_status jpegrt_plain_decode(const uint8_t* bytes, size_t size, uint32_t width,
+                                             uint32_t height, uint32_t channels, uint8_t* pixels,
+                                             uint64_t row_stride);
+
 /* Why the calling thread's last `_create` or `_open` failed; empty if it did not. Valid until that
  * thread's next such call. */
 JPEGRT_API const char* jpegrt_create_message(void);

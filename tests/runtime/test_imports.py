@@ -38,6 +38,7 @@ def command(*arguments: str) -> str:
         "import jpegrt.runtime",
         "import jpegrt.runtime.cli",
         "from jpegrt.runtime import Session; Session('none')",
+        "import jpegrt.runtime.bench.benchmark, jpegrt.runtime.bench.report_html",
         command("models"),
         command("info", str(EXAMPLE / "example.jpg")),
     ],

@@ -341,6 +341,18 @@ _PACKED = ct.POINTER(Packed)
 PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "jpegrt_version": (ct.c_uint32, []),
     "jpegrt_libjpeg_version": (ct.c_char_p, []),
+    "jpegrt_plain_decode": (
+        ct.c_int,
+        [
+            ct.c_char_p,
+            ct.c_size_t,
+            ct.c_uint32,
+            ct.c_uint32,
+            ct.c_uint32,
+            ct.c_void_p,
+            ct.c_uint64,
+        ],
+    ),
     "jpegrt_create_message": (ct.c_char_p, []),
     "jpegrt_spectrum_from_blocks": (ct.c_int, [_BLOCKS, ct.c_float, ct.c_void_p]),
     "jpegrt_coefficient_plane_from_blocks": (ct.c_int, [_BLOCKS, ct.c_float, ct.c_void_p]),

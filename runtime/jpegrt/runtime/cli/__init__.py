@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points, version
 
 from jpegrt.kernels import NativeError
-from jpegrt.runtime.cli import compare, evaluate, info, models, restore, verify
+from jpegrt.runtime.cli import bench, compare, evaluate, info, models, restore, verify
 from jpegrt.runtime.cli.stdout import finish
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
 
@@ -45,6 +45,7 @@ def build_parser(extensions: Sequence[EntryPoint], command: str | None) -> argpa
     _add(commands, "info", "show what a JPEG is made of", info.configure)
     _add(commands, "compare", "show two versions of an image on one page", compare.configure)
     _add(commands, "evaluate", "measure a model on a folder of originals", evaluate.configure)
+    _add(commands, "bench", "measure the time beside a plain decode", bench.configure)
     _add(commands, "verify", "compare an engine and a precision with fp32", verify.configure)
     for extension in sorted(extensions, key=lambda e: e.name, reverse=True):
         configure = _load(extension) if extension.name == command else _nothing
