@@ -103,7 +103,7 @@ def test_large_images_are_not_looked_at_closely(
 
 
 def test_little_memory_is_enough() -> None:
-    jpeg = twice(synthetic(900, 700), 30, 75, (4, 3))[0]
+    jpeg = twice(synthetic(1500, 1320), 30, 75, (4, 3))[0]
     auto, cellnet = (
         open_session(name, engine="onnxruntime", threads=1, memory=60 << 20)
         for name in ("auto", "cellnet")
