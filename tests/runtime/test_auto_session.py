@@ -102,8 +102,10 @@ def test_large_images_are_not_looked_at_closely(
     assert auto.account.choice == "its tables are like those of quality 75"
 
 
-def test_little_memory_is_enough() -> None:
-    jpeg = twice(synthetic(1500, 1320), 30, 75, (4, 3))[0]
+def test_images_of_several_strips_are_not_held_to_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auto_session, "_BACK_BYTES_PER_PX", 1000)
+    tall = np.concatenate([photograph(), photograph()[::-1]])[:, :200]
+    jpeg = twice(tall, 30, 75, (4, 3))[0]
     auto, cellnet = (
         open_session(name, engine="onnxruntime", threads=1, memory=60 << 20)
         for name in ("auto", "cellnet")
