@@ -52,15 +52,7 @@ class AutoSession(Session):
         project: float | None = None,
         strength: float | None = None,
     ) -> None:
-        super().__init__(
-            "none",
-            threads=threads,
-            allow_damaged=allow_damaged,
-            max_pixels=max_pixels,
-            memory=memory,
-            strength=1.0 if strength is None else strength,
-        )
-        self._fixed_strength = strength
+        self._models: dict[str, Session] = {}
         self._open = partial(
             Session,
             precision=precision,
@@ -71,12 +63,20 @@ class AutoSession(Session):
             memory=memory,
             project=project,
         )
-        self._models: dict[str, Session] = {}
+        # Made at once and first, so that what it cannot do is refused at once and in its words.
+        usual = self._usual = self._model(amount_at(_USUAL_QUALITY, "420").model)
+        super().__init__(
+            "none",
+            threads=threads,
+            allow_damaged=allow_damaged,
+            max_pixels=max_pixels,
+            memory=memory,
+            strength=1.0 if strength is None else strength,
+        )
+        self.model_name, self.precision, self.engine_name = AUTO, usual.precision, usual.engine_name
+        self._fixed_strength = strength
         self._choosing = threading.Lock()
         self._timings: Callable[[], Timings] = lambda: self._pipeline.timings
-        # Made at once, so that what cannot be met is refused at once.
-        usual = self._usual = self._model(amount_at(_USUAL_QUALITY, "420").model)
-        self.model_name, self.precision, self.engine_name = AUTO, usual.precision, usual.engine_name
 
     @contextmanager
     def strips(self, source: Source, depth: int = 8) -> Iterator[Strips]:
