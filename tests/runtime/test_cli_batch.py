@@ -18,6 +18,7 @@ from tests.runtime.command_line import SCRIPT, CommandLine, Outcome, finish, sta
 from tests.runtime.jpegs import decode, encode
 
 from jpegrt.runtime import Session
+from jpegrt.runtime.auto_session import open_session
 from jpegrt.runtime.batch import Job, Sessions, work_through
 from jpegrt.runtime.cli.progress import duration
 from jpegrt.runtime.errors import RestoreError
@@ -327,7 +328,7 @@ def test_killed_five_times(tmp_path: Path) -> None:
     assert outcome.code == 1
     assert len(outcome.err.splitlines()) == bad
     assert set(outputs(out)) == whole  # with no parts left
-    session = Session(engine="onnxruntime", threads=1)
+    session = open_session("auto", engine="onnxruntime", threads=1)
     for name in whole:
         source = tmp_path / "in" / Path(name).with_suffix(".jpg")
         with Image.open(out / name) as image:

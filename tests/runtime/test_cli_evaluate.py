@@ -9,7 +9,8 @@ from PIL import Image
 from tests.kernels.images import synthetic
 from tests.runtime.command_line import CommandLine
 
-from jpegrt.runtime.evaluation import encode
+from jpegrt.runtime.auto_session import open_session
+from jpegrt.runtime.evaluation import encode, load_original
 from jpegrt.runtime.metrics import psnr
 from jpegrt.runtime.session import Session
 
@@ -57,6 +58,28 @@ def test_numbers_are_those_of_a_session(jpegrt: CommandLine, images: Path, tmp_p
     restored = Session(engine="onnxruntime", threads=1).restore(encode(original, 20, "420"))
     (row,) = json.loads(report.read_text())["rows"]
     assert row["restored"]["psnr_db"] == psnr(restored, original)
+
+
+def test_auto_is_measured_as_it_restores(jpegrt: CommandLine, images: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    outcome = jpegrt("evaluate", "--images", images, "--quality", "98", "--limit", "1",
+                     "--model", "auto", "--json", report, *FAST)  # fmt: skip
+    assert (outcome.code, outcome.err) == (0, "")
+    document = json.loads(report.read_text())
+    assert (document["model"], document["precision"]) == ("auto", "int8")
+    (row,) = document["rows"]
+    original = load_original(images / row["image"], colour=False)
+    session = open_session("auto", engine="onnxruntime", threads=1)
+    assert row["restored"]["psnr_db"] == psnr(
+        session.restore(encode(original, 98, "420")), original
+    )
+
+
+def test_strength_is_measured_too(jpegrt: CommandLine, images: Path) -> None:
+    options = ("--quality", "30", "--strength", "0", *FAST)
+    outcome = jpegrt("evaluate", "--images", images, "--model", "cellnet", *options)
+    assert outcome.code == 0
+    assert "+0.00" in outcome.out.splitlines()[-1]
 
 
 def test_no_model_gains_nothing(jpegrt: CommandLine, images: Path) -> None:

@@ -141,6 +141,8 @@ def test_progress(jpegrt: CommandLine, sets: Path) -> None:
         (["--images", "sets", "--markdown", "missing/report.md"], "its folder does not exist"),
         (["--images", "sets", "--markdown", "sets/set5/baby.png"], "exists: pass --overwrite"),
         (["--images", "sets", "--model", "cellnot"], "unknown model cellnot"),
+        (["--images", "sets", "--model", "auto"], "not for --paper: name a model"),
+        (["--images", "sets", "--strength", "0.5"], "not for --paper: name a model"),
         (["--images", "sets", "--sets", "classic5", "--model", "jscnn-x3"], "enlarges 3 times"),
     ],
 )

@@ -12,6 +12,7 @@ from tests.kernels.c_programs import Libjpeg
 from tests.kernels.images import synthetic
 from tests.runtime.command_line import CommandLine
 from tests.runtime.jpegs import claiming, encode
+from tests.runtime.recompressed import photograph, twice
 
 from jpegrt.runtime.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA, scaled_table
 
@@ -41,6 +42,7 @@ def test_json_of_an_ordinary_file(jpegrt: CommandLine, photo: Path, quality: int
         "damaged": False,
         "quality": quality,
         "quality_exact": True,
+        "recompression": None,
         "components": [
             {"width": 50, "height": 33, "sampling": [2, 2], "blocks": [5, 7], "table": luma},
             {"width": 25, "height": 17, "sampling": [1, 1], "blocks": [3, 4], "table": chroma},
@@ -102,6 +104,22 @@ def test_a_damaged_file_is_described(jpegrt: CommandLine, photo: Path) -> None:
     photo.write_bytes(encode(synthetic(96, 96), quality=80)[:1400])
     assert "damaged      yes: restore it with --allow-damaged" in jpegrt("info", photo).out
     assert json.loads(jpegrt("info", photo, "--json").out)["damaged"] is True
+
+
+@pytest.mark.parametrize(
+    ("crop", "grid"), [((4, 3), "its blocks begin 4 down, 5 across"), ((0, 0), "same grid")]
+)
+def test_a_recompressed_file_is_told(
+    jpegrt: CommandLine, photo: Path, crop: tuple[int, int], grid: str
+) -> None:
+    photo.write_bytes(twice(photograph(), 30, 75, crop)[0])
+    found = json.loads(jpegrt("info", photo, "--json").out)["recompression"]
+    score = found.pop("score")
+    shift = [-pixels % 8 for pixels in crop]
+    assert found == {"confidence": "likely", "first_quality": 30, "shift": shift}
+    assert score > 20
+    line = f"  recompressed likely: first quality about 30, {grid} (score {score})"
+    assert line in jpegrt("info", photo).out.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from PIL import Image
 from tests.kernels.images import Pixels, synthetic
 from tests.runtime.command_line import SCRIPT, CommandLine, finish, start
 from tests.runtime.jpegs import EXAMPLE, claiming, corrupted, decode, encode
+from tests.runtime.recompressed import with_tables
 
-from jpegrt.runtime import Session
+from jpegrt.runtime.amounts import amount_at
+from jpegrt.runtime.auto_session import open_session
 from jpegrt.runtime.journal import JOURNAL_NAME
 
 HEIGHT, WIDTH = 200, 240
@@ -51,8 +54,10 @@ def shown(path: Path) -> Pixels:
         return np.asarray(image)
 
 
-def restored(jpeg: bytes, **options: object) -> Pixels:
-    return Session(engine="onnxruntime", threads=1, **options).restore(jpeg)  # type: ignore[arg-type]
+def restored(jpeg: bytes, **options: Any) -> Pixels:
+    """As restored by default."""
+    session = open_session("auto", engine="onnxruntime", threads=1, **options)
+    return session.restore(jpeg)
 
 
 def test_one_file_by_the_installed_script(output: Path) -> None:
@@ -62,7 +67,7 @@ def test_one_file_by_the_installed_script(output: Path) -> None:
     assert outcome.out.startswith(f"{target}: ")
     assert "cellnet int8" in outcome.out
     assert len(outcome.out.splitlines()) == 1
-    expected = Session().restore(EXAMPLE / "example.jpg")
+    expected = open_session("auto").restore(EXAMPLE / "example.jpg")
     np.testing.assert_array_equal(shown(target), expected)
 
 
@@ -98,6 +103,47 @@ def test_many_files_to_a_folder(jpegrt: CommandLine, tmp_path: Path) -> None:
         np.testing.assert_array_equal(result, restored(jpeg))
 
 
+@pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
+def test_strength(jpegrt: CommandLine, photo: Path, output: Path, strength: float) -> None:
+    target = output / "a.png"
+    options = ("--strength", str(strength), "--json", *FAST)
+    (report,) = json.loads(jpegrt("restore", photo, "-o", target, *options).out)
+    assert report["strength"] == strength
+    assert report["model"] == ("none" if strength == 0 else "cellnet")
+    expected = restored(PHOTO, strength=strength)
+    np.testing.assert_array_equal(shown(target), expected)
+    if strength == 0:
+        np.testing.assert_array_equal(expected, decode(PHOTO))
+
+
+@pytest.mark.parametrize("strength", ["1.1", "-0.5", "nan", "half"])
+def test_other_strengths(jpegrt: CommandLine, photo: Path, output: Path, strength: str) -> None:
+    outcome = jpegrt("restore", photo, "-o", output / "a.png", "--strength", strength)
+    assert outcome.code == 2
+    assert f"--strength: must be a number from 0 to 1, not {strength}" in outcome.err
+    assert os.listdir(output) == []
+
+
+def test_a_strength_between_is_told(jpegrt: CommandLine, photo: Path, output: Path) -> None:
+    options = ("--model", "cellnet", "--strength", "0.25", *FAST)
+    line = jpegrt("restore", photo, "-o", output / "a.png", *options).out
+    assert "cellnet int8 at strength 0.25, restored in" in line
+
+
+def test_a_near_lossless_file_comes_back_untouched(
+    jpegrt: CommandLine, tmp_path: Path, output: Path
+) -> None:
+    jpeg = with_tables(synthetic(HEIGHT, WIDTH, 1), [1] * 64)
+    (tmp_path / "fine.jpg").write_bytes(jpeg)
+    target = output / "fine.png"
+    (report,) = json.loads(
+        jpegrt("restore", tmp_path / "fine.jpg", "-o", target, "--json", *FAST).out
+    )
+    np.testing.assert_array_equal(shown(target), decode(jpeg))
+    assert (report["model"], report["strength"]) == ("none", 0)
+    assert report["choice"].endswith("quality 100, which no model makes better")
+
+
 def test_json(jpegrt: CommandLine, photo: Path, output: Path) -> None:
     target = output / "a.png"
     outcome = jpegrt("restore", photo, "-o", target, "--json", *FAST)
@@ -113,6 +159,8 @@ def test_json(jpegrt: CommandLine, photo: Path, output: Path) -> None:
         "model": "cellnet",
         "precision": "int8",
         "engine": "onnxruntime",
+        "strength": amount_at(92, "420").strength,
+        "choice": "its tables are like those of quality 92",
     }
     stages = {"entropy_decode", "unpack", "network", "pixels"}
     assert set(times) == stages | {"restore", "encode"}

@@ -221,7 +221,7 @@ def run(*options: str) -> int:
 
 @pytest.fixture
 def _fake_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "Session", FakeSession)
+    monkeypatch.setattr(command, "open_session", FakeSession)
 
 
 @pytest.mark.usefixtures("_fake_session")

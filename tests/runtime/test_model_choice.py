@@ -12,12 +12,13 @@ from jpegrt.runtime.errors import UsageError
 
 @pytest.mark.parametrize("scale", [None, 1])
 def test_the_default_restores(scale: int | None) -> None:
-    assert choose_model(None, scale) == "cellnet"
+    assert choose_model(None, scale) == choose_model("auto", scale) == "auto"
 
 
 def test_every_scale_has_a_shipped_model() -> None:
     shipped = {bundle.name: bundle.spec.enlargement for bundle in list_bundles()}
-    assert all(shipped[choose_model(None, scale)] == scale for scale in SCALES)
+    for name in (None, "auto"):
+        assert all(shipped[choose_model(name, scale)] == scale for scale in SCALES if scale > 1)
 
 
 def test_a_scale_for_which_nothing_is_shipped() -> None:

@@ -161,7 +161,7 @@ def test_sessions_are_kept_until_the_model_changes(
         made.append(model)
         return Session(model, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(restoration_module, "Session", make)
+    monkeypatch.setattr(restoration_module, "open_session", make)
     model = str(write_pixel_bundle(tmp_path / "model"))
     restoration_module._session.cache_clear()
     first = restore(JPEG, model=model, output="array", **FAST)

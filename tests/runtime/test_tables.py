@@ -11,6 +11,7 @@ from jpegrt.runtime.tables import (
     ANNEX_K_LUMA,
     QualityEstimate,
     estimate_quality,
+    log_mean,
     scaled_table,
 )
 
@@ -45,3 +46,18 @@ def test_finer_tables_are_of_higher_quality() -> None:
     flat = [estimate_quality(np.full((8, 8), step, np.uint16)).quality for step in (2, 8, 40, 200)]
     assert flat == sorted(flat, reverse=True)
     assert len(set(flat)) == 4
+
+
+@pytest.mark.parametrize("quality", [1, 30, 75, 100])
+def test_chroma_is_estimated_by_its_own_table(quality: int) -> None:
+    table = scaled_table(ANNEX_K_CHROMA, quality)
+    estimate = estimate_quality(table, ANNEX_K_CHROMA)
+    assert estimate.exact
+    np.testing.assert_array_equal(scaled_table(ANNEX_K_CHROMA, estimate.quality), table)
+
+
+def test_the_mean_logarithm_of_steps() -> None:
+    table = np.full((8, 8), 10, np.uint16)
+    table[0, 0] = 1000
+    assert log_mean(table) == pytest.approx((63 * np.log(10) + np.log(1000)) / 64)
+    assert log_mean(np.zeros((8, 8), np.uint16)) == 0

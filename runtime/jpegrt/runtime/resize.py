@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-Samples = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
+Samples = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32] | NDArray[np.float64]
 Matrix = Callable[[int, int], NDArray[np.float64]]  # size and factor to what multiplies an axis
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jpegrt.kernels import JpegImage, NativeError, Timings, read_coefficients
+from jpegrt.runtime.auto_session import AUTO, open_session
 from jpegrt.runtime.bundle import MANIFEST, find_bundle_folder
 from jpegrt.runtime.comparison import MOST_PIXELS, Comparison, Picture
 from jpegrt.runtime.comparison.comparison import comparison_of
@@ -134,7 +135,7 @@ def restore(
     source: Source,
     *,
     output: Literal["image"] = "image",
-    model: str = "cellnet",
+    model: str = AUTO,
     depth: int = 8,
     **options: Any,
 ) -> Image.Image: ...
@@ -150,7 +151,7 @@ def restore(
     source: Source,
     *,
     output: str = "image",
-    model: str = "cellnet",
+    model: str = AUTO,
     depth: int = 8,
     **options: Any,
 ) -> Image.Image | Pixels | Restoration:
@@ -161,7 +162,9 @@ def restore(
         its `info`; "array" NumPy's, (H, W) if grey, else (H, W, 3) RGB; "result" a `Restoration`,
         which a notebook shows before and after, and which has the coefficients and saves files.
     depth: bits a sample, 8 or 16.
-    options: as for `Session`. The sessions last used are kept, so that a second call is quick.
+    model: a shipped model's name, a bundle's folder, "none" for a plain decoder, or "auto", which
+        chooses what is best for the image.
+    options: as for `Session`, and strength. The sessions last used are kept, so that a second call is quick.
     Threads may call it. Raises RestoreError.
     """
     if output not in ("image", "array", "result"):
@@ -169,15 +172,17 @@ def restore(
     name = Path(source).name if isinstance(source, str | os.PathLike) else "image"
     content = source if isinstance(source, bytes | np.ndarray) else read_file(Path(source))
     session = _session(model, _stamp(model), tuple(sorted(options.items())))
-    pixels, timings = session.restore_timed(content, depth)
+    with session.strips(content, depth) as strips:
+        pixels = strips.joined()
+        timings, account = session.timings, session.account
     restoration = Restoration(
         name,
         content,
         pixels,
         read_metadata(content) if isinstance(content, bytes) else Metadata(),
-        session.model_name,
-        session.precision,
-        session.engine_name,
+        account.model,
+        account.precision,
+        account.engine,
         timings,
         bool(options.get("allow_damaged")),
     )
@@ -188,11 +193,11 @@ def restore(
 
 @lru_cache(_KEPT_SESSIONS)
 def _session(model: str, _stamp: object, options: tuple[tuple[str, Any], ...]) -> Session:
-    return Session(model, **dict(options))
+    return open_session(model, **dict(options))
 
 
 def _stamp(model: str) -> object:
     """What changes when another bundle gets this name, or a bundle is exported anew."""
-    if model == "none" or not (folder := find_bundle_folder(model)):
+    if model in ("none", AUTO) or not (folder := find_bundle_folder(model)):
         return None
     return folder.resolve(), (folder / MANIFEST).stat().st_mtime_ns

@@ -66,7 +66,7 @@ class Restorer:
                         image = Strips.of(image.joined())
                     else:
                         self._encode(image, metadata, destination, stop)
-                    timings = session.timings
+                    timings, account = session.timings, session.account
             if strips.count == 1:
                 self._encode(image, metadata, destination, stop)
         encoded_s = time.perf_counter() - started - watch.seconds
@@ -74,9 +74,11 @@ class Restorer:
             "width": strips.shape[1],
             "height": strips.shape[0],
             "components": 1 if len(strips.shape) == 2 else 3,
-            "model": session.model_name,
-            "precision": session.precision,
-            "engine": session.engine_name,
+            "model": account.model,
+            "precision": account.precision,
+            "engine": account.engine,
+            "strength": account.strength,
+            **({"choice": account.choice} if account.choice else {}),
             "milliseconds": {
                 "entropy_decode": round(timings.entropy_decode_ms, 3),
                 "unpack": round(timings.unpack_ms, 3),

@@ -3,7 +3,8 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, overload
 
@@ -18,12 +19,32 @@ from jpegrt.runtime.engines import choose_precision, create_engine, resolve_engi
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
 from jpegrt.runtime.memory import Memory, bytes_per_px, tile_px_for
 from jpegrt.runtime.pixel_files import is_pixel_file, read_pixels
-from jpegrt.runtime.strips import Strips
+from jpegrt.runtime.strength import blended, deepened, enlarged
+from jpegrt.runtime.strips import Pixels, Strips
 
 MOST_THREADS = 1024  # the native core's limit
 
 # A file's bytes or its name, or pixels: uint8 (H, W) or (H, W, 3) RGB.
 Source = bytes | str | os.PathLike[str] | NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Account:
+    """What was done to an image.
+
+    model, precision, engine: what ran; "none", "-" and "-" of a plain decode.
+    strength: how much of the model's output is in the pixels, 0 to 1; 0 is a plain decode.
+    choice: why, in a sentence, if it was chosen for this image.
+    """
+
+    model: str
+    precision: str
+    engine: str
+    strength: float
+    choice: str | None = None
+
+
+PLAINLY = Account("none", "-", "-", 0.0)
 
 
 class Session:
@@ -55,6 +76,9 @@ class Session:
         of what is restored are kept to the file's, in components sampled 1x1. A trained model gains
         little by it, about 0.01 dB, one that smooths too much up to 1 dB; files of encoders that
         do not simply round, such as mozjpeg, need slack. Not for models that take pixels.
+    strength: how much of the restoration is taken, 0 to 1: the plain decode (by bicubic
+        interpolation, if the model enlarges; it is then held whole) plus so much of what the model
+        changes in it.
     Raises UsageError if there is no such model, precision or engine, or a number is out of range.
     """
 
@@ -71,7 +95,10 @@ class Session:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         memory: Memory | int | str | None = None,
         project: float | None = None,
+        strength: float = 1.0,
     ) -> None:
+        if not 0 <= strength <= 1:
+            raise UsageError(f"strength must be from 0 to 1, not {strength}")
         if not 0 <= threads <= MOST_THREADS:
             raise UsageError(f"threads must be from 0 to {MOST_THREADS}, not {threads}")
         threads = threads or min(usable_cpus(), MOST_THREADS)
@@ -83,7 +110,8 @@ class Session:
             )
         self.model_name, self.precision, self.engine_name = "none", "-", "-"
         self.takes_pixels, self.enlargement = False, 1
-        self._max_pixels = max_pixels
+        self.strength, self._decodes = strength, model == "none"
+        self._allow_damaged, self._max_pixels, self._threads = allow_damaged, max_pixels, threads
         self._header = CoefficientReader()
         spec = network = cuda = None
         if model != "none":
@@ -122,6 +150,8 @@ class Session:
             )
         except (NativeError, ValueError) as error:
             raise UsageError(one_line(error)) from error
+        self._plain: Pipeline | None = None  # of strengths below 1, made when it is needed
+        self._last, self._account = self._pipeline, PLAINLY
         self._turn = threading.Lock()
 
     def restore(self, source: Source) -> NDArray[np.uint8]:
@@ -158,32 +188,27 @@ class Session:
         """The restored image, in 8 or 16 bits, and how long each stage took."""
         with self.strips(source, depth) as strips:
             pixels = strips.joined()
-            return pixels, self._pipeline.timings
+            return pixels, self.timings
 
-    @contextmanager
-    def strips(self, source: Source, depth: int = 8) -> Iterator[Strips]:
+    def strips(self, source: Source, depth: int = 8) -> AbstractContextManager[Strips]:
         """The restored image in strips, in 8 or 16 bits: `restore`'s pixels, some rows at a time,
         so that images whose pixels are more than the memory for them can be written to a file.
 
         The session is the caller's until the context ends. Raises RestoreError, here and for a
         strip.
         """
+        return self.strips_at(self.strength, source, depth)
+
+    @contextmanager
+    def strips_at(self, strength: float, source: Source, depth: int = 8) -> Iterator[Strips]:
+        """As `strips`, at another strength than the session's."""
         if depth not in (8, 16):
             raise UsageError(f"depth must be 8 or 16, not {depth}")
-        if not isinstance(source, bytes | np.ndarray):
-            source = read_file(Path(source))
+        source = content_of(source)
         with self._turn, self._explained(source):
             shape = self._load(source, depth)
-            rows = self._pipeline.strips()
-            dtype = np.uint8 if depth == 8 else np.uint16
-
-            def make(index: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
-                pixels = np.empty((len(rows[index]), *shape[1:]), dtype)
-                self._pipeline.restore_strip(index, pixels)
-                return pixels
-
             try:
-                yield Strips(shape, depth, len(rows), make)
+                yield self._made(source, shape, depth, strength)
             except MemoryError as error:  # an engine's too
                 raise RestoreError(
                     f"not enough memory for an image of {shape[1]} x {shape[0]} pixels"
@@ -192,7 +217,52 @@ class Session:
     @property
     def timings(self) -> Timings:
         """Of the image last restored; in strips, of those that were made."""
-        return self._pipeline.timings
+        return self._last.timings
+
+    @property
+    def account(self) -> Account:
+        """What was done to the image last restored, or to be restored in strips."""
+        return self._account
+
+    def _made(
+        self, source: bytes | NDArray[np.uint8], shape: tuple[int, ...], depth: int, strength: float
+    ) -> Strips:
+        """Of the image that is loaded."""
+        self._last, self._account = self._pipeline, PLAINLY
+        if self._decodes:
+            return _strips_of(self._pipeline, shape, depth)
+        if strength == 0:
+            return self._base(source, depth)
+        ran = self.model_name, self.precision, self.engine_name
+        self._account = Account(*ran, strength)
+        if strength == 1:
+            return _strips_of(self._pipeline, shape, depth)
+        base = self._base(source, depth)
+        rows = self._plain.strips() if self._plain and base.count > 1 else [range(shape[0])]
+        self._last = self._pipeline
+        restored = _strips_of(self._pipeline, shape, 16)
+        return blended(base, rows, restored, self._pipeline.strips(), strength)
+
+    def _base(self, source: bytes | NDArray[np.uint8], depth: int) -> Strips:
+        """What strength 0 is. Raises NativeError or RestoreError."""
+        if isinstance(source, bytes) and is_jpeg(source):
+            if self._plain is None:
+                self._plain = Pipeline(
+                    threads=self._threads,
+                    allow_damaged=self._allow_damaged,
+                    max_pixels=self._max_pixels,
+                    tile_px=self._tile_px,
+                )
+            self._last = self._plain
+            decoded = _strips_of(self._plain, self._plain.read(source), depth)
+            if self.enlargement == 1:
+                return decoded
+            pixels = decoded.joined()
+        else:
+            if isinstance(source, bytes):
+                source = read_pixels(source, self._max_pixels)
+            pixels = deepened(source, depth)
+        return Strips.of(enlarged(pixels, self.enlargement))
 
     @contextmanager
     def _explained(self, source: bytes | NDArray[np.uint8]) -> Iterator[None]:
@@ -208,7 +278,7 @@ class Session:
     def _load(self, source: bytes | NDArray[np.uint8], depth: int) -> tuple[int, ...]:
         """The shape of the pixels to come. Raises NativeError or RestoreError."""
         if isinstance(source, bytes):
-            if not self.takes_pixels or source.startswith(b"\xff\xd8"):
+            if not self.takes_pixels or is_jpeg(source):
                 header = self._header.read_header(source, max_pixels=self._max_pixels)
                 samples = sum(component.width * component.height for component in header.components)
                 coefficients = len(source) + 2 * samples
@@ -246,6 +316,27 @@ def open_gpu(device: int) -> Cuda:
             f"no GPU to restore on ({error}): choose an engine that runs on the CPU, "
             "as --engine auto does"
         ) from error
+
+
+def _strips_of(pipeline: Pipeline, shape: tuple[int, ...], depth: int) -> Strips:
+    """Of the image that a pipeline has read."""
+    rows = pipeline.strips()
+
+    def make(index: int) -> Pixels:
+        pixels = np.empty((len(rows[index]), *shape[1:]), np.uint8 if depth == 8 else np.uint16)
+        pipeline.restore_strip(index, pixels)
+        return pixels
+
+    return Strips(shape, depth, len(rows), make)
+
+
+def content_of(source: Source) -> bytes | NDArray[np.uint8]:
+    """A file's bytes, or pixels. Raises RestoreError."""
+    return source if isinstance(source, bytes | np.ndarray) else read_file(Path(source))
+
+
+def is_jpeg(content: bytes) -> bool:
+    return content.startswith(b"\xff\xd8")
 
 
 def usable_cpus() -> int:

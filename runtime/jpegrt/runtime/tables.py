@@ -36,11 +36,21 @@ def scaled_table(base: NDArray[np.integer], quality: int) -> NDArray[np.int64]:
     return np.clip((base.astype(np.int64) * scale + 50) // 100, 1, 255)
 
 
-def estimate_quality(luma_table: NDArray[np.uint16]) -> QualityEstimate:
-    """The quality factor whose luma table is nearest in mean logarithm of its steps."""
-    steps = luma_table.astype(np.float64)
-    candidates = [scaled_table(ANNEX_K_LUMA, quality) for quality in range(1, 101)]
-    distances = [np.abs(np.log(c) - np.log(np.maximum(steps, 1))).sum() for c in candidates]
+def estimate_quality(
+    table: NDArray[np.integer], base: NDArray[np.integer] = ANNEX_K_LUMA
+) -> QualityEstimate:
+    """The quality factor whose table is nearest in mean logarithm of its steps.
+
+    base: what the quality scales, Annex K's table of luma or of chroma.
+    """
+    candidates = [scaled_table(base, quality) for quality in range(1, 101)]
+    steps = np.log(np.maximum(table.astype(np.float64), 1))
+    distances = np.abs(np.log(candidates) - steps).sum(axis=(1, 2))
     # Of equals (at the coarsest qualities tables saturate) the highest.
     nearest = 100 - int(np.argmin(distances[::-1]))
-    return QualityEstimate(nearest, bool(np.array_equal(candidates[nearest - 1], luma_table)))
+    return QualityEstimate(nearest, bool(np.array_equal(candidates[nearest - 1], table)))
+
+
+def log_mean(table: NDArray[np.integer]) -> float:
+    """How coarse a table is: the mean logarithm of its steps."""
+    return float(np.log(np.maximum(table.astype(np.float64), 1)).mean())

@@ -5,8 +5,14 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from jpegrt.runtime.cli.model_choice import DEFAULT_MODEL
-from jpegrt.runtime.cli.options import add_model_options, engine_options, positive, within
+from jpegrt.runtime.auto_session import AUTO, open_session
+from jpegrt.runtime.cli.options import (
+    add_model_options,
+    add_strength_option,
+    engine_options,
+    positive,
+    within,
+)
 from jpegrt.runtime.cli.stdout import show
 from jpegrt.runtime.errors import UsageError, one_line
 from jpegrt.runtime.evaluation import (
@@ -28,6 +34,9 @@ _HEADER = (
     "quality |  PSNR    SSIM   PSNR-B |  PSNR    SSIM   PSNR-B |    dB | worst gain\n"
     "--------+------------------------+------------------------+-------+-----------"
 )
+
+
+_DEFAULT_MODEL = "cellnet"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +89,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     paper.add_argument(
         "--progress", action="store_true", help="show it also where stderr is no terminal"
     )
-    add_model_options(parser)
+    add_strength_option(add_model_options(parser, "or auto (default: cellnet)"))
     parser.set_defaults(run=run, model=None)  # of a paper it is its own
 
 
@@ -93,6 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.paper:
         if arguments.colour or arguments.subsampling:
             raise UsageError("--colour and --subsampling are not for --paper, which says both")
+        if arguments.model == AUTO or arguments.strength is not None:
+            raise UsageError("--model auto and --strength are not for --paper: name a model")
         from jpegrt.runtime.cli.evaluate_paper import run_paper
 
         return run_paper(arguments)
@@ -101,8 +112,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.subsampling and not arguments.colour:
         raise UsageError("--subsampling needs --colour: grey JPEGs have no chroma")
     files = find_originals(arguments.images, arguments.limit)
-    session = Session(
-        arguments.model or DEFAULT_MODEL,
+    session = open_session(
+        arguments.model or _DEFAULT_MODEL,
+        strength=arguments.strength,
         precision=arguments.precision,
         **engine_options(arguments),
         threads=arguments.threads,

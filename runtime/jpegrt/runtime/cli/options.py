@@ -32,15 +32,24 @@ def within(text: str, largest: int) -> int:
     raise argparse.ArgumentTypeError(f"must be a number from 1 to {largest}, not {text}")
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Returns their group, for what a command adds to it."""
+def _share(text: str) -> float:
+    """An argparse type: a number from 0 to 1."""
+    with suppress(ValueError):
+        if 0 <= (value := float(text)) <= 1:
+            return value
+    raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text}")
+
+
+def add_model_options(
+    parser: argparse.ArgumentParser, default: str = "(default: cellnet)"
+) -> argparse._ArgumentGroup:
+    """Returns their group, for what a command adds to it. default: what --help says of it."""
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
         default="cellnet",
         metavar="NAME",
-        help="a model of `jpegrt models`, a bundle's folder, or none for a plain decoder "
-        "(default: cellnet)",
+        help=f"a model of `jpegrt models`, a bundle's folder, or none for a plain decoder {default}",
     )
     group.add_argument(
         "--precision",
@@ -88,6 +97,17 @@ def _ordinal(text: str) -> int:
     if text.isdecimal() and int(text) < 1 << 16:
         return int(text)
     raise argparse.ArgumentTypeError(f"must be a GPU's number, from 0, not {text}")
+
+
+def add_strength_option(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--strength",
+        type=_share,
+        metavar="S",
+        help="how much of the restoration to take, from 0, a plain decode (or bicubic "
+        "interpolation, if the model enlarges), to 1 (default: 1, or with --model auto what is best "
+        "for each image)",
+    )
 
 
 def add_limit_option(parser: argparse.ArgumentParser, default: int = DEFAULT_MAX_PIXELS) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+from jpegrt.runtime.auto_session import AUTO, open_session
 from jpegrt.runtime.batch import Job, Sessions, work_through
 from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.cli.model_choice import choose_model
@@ -176,7 +177,7 @@ def _tell_all(
 
 def _plan(arguments: argparse.Namespace, folder: Path, suffix: str) -> list[Job]:
     suffixes = JPEG_SUFFIXES
-    if arguments.model != "none" and find_bundle(arguments.model).spec.takes_pixels:
+    if arguments.model not in ("none", AUTO) and find_bundle(arguments.model).spec.takes_pixels:
         suffixes |= PIXEL_SUFFIXES
     inputs = find_inputs(
         arguments.inputs, suffixes, recursive=arguments.recursive, apart_from=folder
@@ -207,6 +208,7 @@ def _settings(arguments: argparse.Namespace, image_format: ImageFormat) -> dict[
         "model": arguments.model,
         "precision": arguments.precision,
         "project": arguments.project,
+        "strength": arguments.strength,
         "format": image_format.name,
         "depth": image_format.depth,
         "quality": image_format.quality,
@@ -216,8 +218,9 @@ def _settings(arguments: argparse.Namespace, image_format: ImageFormat) -> dict[
 
 def _sessions(arguments: argparse.Namespace, images: int) -> Sessions:
     def make(threads: int) -> Session:
-        return Session(
+        return open_session(
             arguments.model,
+            strength=arguments.strength,
             precision=arguments.precision,
             **engine_options(arguments),
             threads=threads,

@@ -4,7 +4,12 @@ import argparse
 from contextlib import suppress
 
 from jpegrt.runtime.cli.model_choice import SCALES
-from jpegrt.runtime.cli.options import add_limit_option, add_model_options, within
+from jpegrt.runtime.cli.options import (
+    add_limit_option,
+    add_model_options,
+    add_strength_option,
+    within,
+)
 from jpegrt.runtime.image_formats import DEFAULT_QUALITIES, FORMAT_NAMES
 from jpegrt.runtime.memory import Memory
 
@@ -64,7 +69,14 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
         "by a quarter, take the image's pixels besides",
     )
     parser.add_argument("--json", action="store_true", help="report on stdout as JSON")
-    add_model_options(parser).add_argument(
+    group = add_model_options(
+        parser,
+        "auto chooses the model and the strength for each JPEG, by its tables and what was measured, "
+        "leaves those alone that no model makes better, and goes back to the first compression of "
+        "those that were compressed more than once, if it did most of the harm (default: auto)",
+    )
+    add_strength_option(group)
+    group.add_argument(
         "--scale",
         type=int,
         choices=SCALES,

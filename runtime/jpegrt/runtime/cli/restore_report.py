@@ -69,11 +69,13 @@ def _finished_before(job: Job) -> Report:
 
 
 def _line(report: Report) -> str:
-    times = report["milliseconds"]
+    times, strength = report["milliseconds"], report["strength"]
+    partly = f" at strength {strength:g}" if 0 < strength < 1 else ""
+    choice = f"; {report['choice']}" if "choice" in report else ""
     return (
         f"{one_line(report['output'])}: {report['width']} x {report['height']}, {report['model']} "
-        f"{report['precision']}, restored in {times['restore']:.0f} ms "
-        f"(network {times['network']:.0f} ms), written in {times['encode']:.0f} ms"
+        f"{report['precision']}{partly}, restored in {times['restore']:.0f} ms "
+        f"(network {times['network']:.0f} ms), written in {times['encode']:.0f} ms{choice}"
     )
 
 

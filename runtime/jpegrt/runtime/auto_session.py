@@ -1,0 +1,188 @@
+"""Sessions that choose what is best for every JPEG, by measurement: the model, how much of its
+restoration to take, and whether to go back to an earlier compression."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jpegrt.kernels import JpegImage, Timings
+from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS, CoefficientReader
+from jpegrt.runtime.amounts import Amount, amount_at, choose_amount
+from jpegrt.runtime.first_compression import can_go_back, first_jpeg, margin, replace_luma
+from jpegrt.runtime.memory import Memory
+from jpegrt.runtime.recompression import Recompression, find_recompression
+from jpegrt.runtime.session import Account, Session, Source, content_of, is_jpeg
+from jpegrt.runtime.strength import blend
+from jpegrt.runtime.strips import Pixels, Strips
+
+AUTO = "auto"
+_USUAL_QUALITY = 75
+
+# Of larger images only the tables are looked at: coefficients take 3 bytes a pixel in 4:2:0.
+_LOOK_PX = 1 << 25
+# What going back to the first compression holds, which is done to whole images.
+_BACK_BYTES_PER_PX = 32
+
+
+class AutoSession(Session):
+    """Restores every JPEG with the model and the strength that `amounts` has for its tables.
+
+    Files that every model would make worse are decoded plainly. Those that `recompression` finds
+    to have been compressed with a coarser table before are restored from that, if the memory is
+    enough to hold them whole. `account` tells what was done, and why. Threads may share it.
+
+    strength: for all images, instead of what is best for each; such as no model restores stay
+        plain decodes. The rest is as for `Session`.
+    """
+
+    def __init__(
+        self,
+        *,
+        precision: str | None = None,
+        engine: str = "auto",
+        device: int | None = None,
+        engines: Path | None = None,
+        threads: int = 0,
+        allow_damaged: bool = False,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        memory: Memory | int | str | None = None,
+        project: float | None = None,
+        strength: float | None = None,
+    ) -> None:
+        self._models: dict[str, Session] = {}
+        self._open = partial(
+            Session,
+            precision=precision,
+            engine=engine,
+            device=device,
+            engines=engines,
+            threads=threads,
+            allow_damaged=allow_damaged,
+            max_pixels=max_pixels,
+            memory=memory,
+            project=project,
+        )
+        # Made at once and first, so that what it cannot do is refused at once and in its words.
+        usual = self._usual = self._model(amount_at(_USUAL_QUALITY, "420").model)
+        super().__init__(
+            "none",
+            threads=threads,
+            allow_damaged=allow_damaged,
+            max_pixels=max_pixels,
+            memory=memory,
+            strength=1.0 if strength is None else strength,
+        )
+        self.model_name, self.precision, self.engine_name = AUTO, usual.precision, usual.engine_name
+        self._fixed_strength = strength
+        self._choosing = threading.Lock()
+        self._timings: Callable[[], Timings] = lambda: self._pipeline.timings
+
+    @contextmanager
+    def strips(self, source: Source, depth: int = 8) -> Iterator[Strips]:
+        """As those of a `Session`; an image that is taken back is one strip."""
+        content = content_of(source)
+        with self._choosing:
+            amount = found = None
+            if isinstance(content, bytes) and is_jpeg(content):
+                with self._explained(content):
+                    image = self._read(content)
+                found = self._find_first(image)
+                amount = choose_amount(image)
+                if not found:
+                    del image  # whose coefficients take much memory
+            if found and isinstance(content, bytes):
+                yield Strips.of(self._restore_first(content, image, found, depth))
+                return
+            session, strength = self._chosen(amount)
+            with session.strips_at(strength, content, depth) as strips:
+                self._account = replace(session.account, choice=_reason(amount) if amount else None)
+                self._timings = lambda: session.timings
+                yield strips
+
+    @property
+    def timings(self) -> Timings:
+        """As a `Session`'s; of an image that was taken back, the sum of its parts."""
+        return self._timings()
+
+    def _read(self, content: bytes) -> JpegImage:
+        """With its coefficients, unless they are too many to look at. Raises NativeError."""
+        reader = CoefficientReader()
+        header = reader.read_header(content, max_pixels=self._max_pixels)
+        is_large = header.width * header.height > _LOOK_PX
+        read = reader.read_packed if is_large else reader.read
+        return read(content, allow_damaged=self._allow_damaged, max_pixels=self._max_pixels)
+
+    def _find_first(self, image: JpegImage) -> Recompression | None:
+        """An earlier compression to go back to."""
+        held = _BACK_BYTES_PER_PX * image.width * image.height
+        is_seen = image.components[0].blocks is not None and held <= self._memory.bytes
+        if not is_seen or self._fixed_strength == 0:
+            return None
+        found = find_recompression(image)
+        return found if found and can_go_back(image, found) else None
+
+    def _chosen(self, amount: Amount | None) -> tuple[Session, float]:
+        """What restores an image, and how much of that to take. amount: None for what is no JPEG."""
+        if amount is None:
+            return self._usual, 1.0
+        if amount.model == "none":
+            return self._usual, 0.0
+        return self._model(amount.model), self._strength_of(amount)
+
+    def _restore_first(
+        self, content: bytes, image: JpegImage, found: Recompression, depth: int
+    ) -> Pixels:
+        """Restored from the first of two compressions."""
+        amount = amount_at(found.quality, "grey")
+        session, strength = self._chosen(amount)
+        above, before = margin(found)
+        luma, timings = session.restore_timed(first_jpeg(image, found), 16)
+        restored = luma[above:, before:]
+        if len(image.components) > 1:
+            rgb, of_whole = session.restore_timed(content, 16)
+            replace_luma(rgb, restored)
+            restored = rgb
+            timings = Timings(*map(sum, zip(astuple(timings), astuple(of_whole), strict=True)))
+        with session.strips_at(0, content, depth) as strips:
+            pixels = strips.joined()
+        blend(pixels, np.ascontiguousarray(restored), strength)
+        ran = session.model_name, session.precision, session.engine_name
+        self._account = Account(*ran, strength, _way_back(found))
+        self._timings = lambda: timings
+        return pixels
+
+    def _strength_of(self, amount: Amount) -> float:
+        return amount.strength if self._fixed_strength is None else self._fixed_strength
+
+    def _model(self, name: str) -> Session:
+        if name not in self._models:
+            self._models[name] = self._open(name)
+        return self._models[name]
+
+
+def _reason(amount: Amount) -> str:
+    like = f"its tables are like those of quality {amount.quality}"
+    return f"{like}, which no model makes better" if amount.model == "none" else like
+
+
+def _way_back(found: Recompression) -> str:
+    down, across = found.shift
+    grid = f"shifted by {down}, {across}" if down or across else "on the same grid"
+    return f"compressed before at quality {found.quality} or so, {grid}: restored from that"
+
+
+def open_session(model: str, *, strength: float | None = None, **options: Any) -> Session:
+    """A session of a model, or an `AutoSession` for "auto".
+
+    strength: None is all of the restoration, or what is best for each image for "auto"; options: those
+    of `Session`. Raises UsageError.
+    """
+    if model == AUTO:
+        return AutoSession(strength=strength, **options)
+    return Session(model, strength=1.0 if strength is None else strength, **options)
