@@ -5,7 +5,6 @@ place of one, as long as their folders stay side by side; a wheel has whole copi
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from jpegrt.export.shared_weights import share_weights
@@ -18,9 +17,6 @@ def main() -> None:
     parser.add_argument("bundles", type=Path, nargs="+")
     arguments = parser.parse_args()
     manifests = {folder: dict(open_bundle(folder).manifest) for folder in arguments.bundles}
-    for folder, manifest in manifests.items():
-        if "weights" in manifest:
-            sys.exit(f"{folder} shares its weights already: export it again")
     share_weights(manifests)
     for folder, manifest in manifests.items():
         write_json(manifest, folder / MANIFEST)

@@ -86,6 +86,10 @@ def test_bundles_share_what_they_have_in_common(tmp_path: Path) -> None:
         assert (folder / name).stat().st_size < 2 * common.nbytes
         bundle = Bundle(folder, manifest)
         assert bundle.read_graph("grey", name) == graphs[name].SerializeToString()
+    # And once more, what they share already.
+    before = {folder: dict(manifest) for folder, manifest in bundles.items()}
+    share_weights(bundles)
+    assert bundles == before
     # Wherever the folders go.
     moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
     assert (moved / "b" / file).read_bytes() == common.tobytes()

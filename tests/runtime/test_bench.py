@@ -219,8 +219,8 @@ def meddle(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[Tensors],
         for each in meddlers:
             each(outputs)
 
-    def create_meddling(*arguments: Any) -> Meddling:
-        return Meddling(create(*arguments), meddle)
+    def create_meddling(*arguments: Any, **options: Any) -> Meddling:
+        return Meddling(create(*arguments, **options), meddle)
 
     monkeypatch.setattr(session, "create_engine", create_meddling)
     yield meddlers

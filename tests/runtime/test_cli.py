@@ -20,7 +20,7 @@ from jpegrt.runtime.cli import models
 from jpegrt.runtime.journal import JOURNAL_NAME
 
 COMMANDS = (
-    *("restore", "models", "info", "compare", "evaluate", "verify"),
+    *("restore", "models", "info", "bench", "compare", "evaluate", "verify"),
     *("train", "export", "build", "inspect"),
 )
 PHOTO = EXAMPLE / "example.jpg"

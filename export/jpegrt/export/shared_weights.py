@@ -10,6 +10,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto
 
+from jpegrt.runtime.bundle import Bundle
 from jpegrt.runtime.external_tensors import with_tensors_inside
 
 # A smaller tensor saves little more than its place in the file takes to be told.
@@ -22,15 +23,13 @@ def share_weights(bundles: Mapping[Path, dict[str, Any]]) -> None:
     ONNX's external data, and lists what has changed in the manifests. Without such a tensor nothing
     changes.
 
-    bundles: folders and their manifests, none with shared weights yet. The first gets the file;
+    bundles: folders and their manifests. What they shared before they share anew. The first gets the file;
     the others, which must be its neighbours wherever they go as folders, get symbolic links to it.
     The file's name has its content's hash, so that a graph's own SHA-256 stands for all its weights.
     """
-    graphs = {
-        folder / name: _load(folder / name)
-        for folder, manifest in bundles.items()
-        for name in _files(manifest)
-    }
+    graphs: dict[Path, onnx.ModelProto] = {}
+    for folder, manifest in bundles.items():
+        graphs |= _graphs(Bundle(folder, manifest))
     counts = Counter(tensor.raw_data for graph in graphs.values() for tensor in _large(graph))
     offsets: dict[bytes, int] = {}
     weights = bytearray()
@@ -41,6 +40,10 @@ def share_weights(bundles: Mapping[Path, dict[str, Any]]) -> None:
             weights += content
     if not offsets:
         return
+    for folder, manifest in bundles.items():
+        if former := manifest.pop("weights", None):
+            del manifest["files"][former]
+            (folder / former).unlink()
     file = f"weights-{hashlib.sha256(weights).hexdigest()[:16]}.bin"
     first = next(iter(bundles)) / file
     first.write_bytes(weights)
@@ -62,17 +65,16 @@ def share_weights(bundles: Mapping[Path, dict[str, Any]]) -> None:
         bundles[path.parent]["files"][path.name] = _facts(content)
 
 
-def _files(manifest: dict[str, Any]) -> list[str]:
-    """Of all graphs, once each."""
-    entries = manifest["precisions"].values()
-    return list(dict.fromkeys(name for entry in entries for name in entry["files"].values()))
-
-
-def _load(path: Path) -> onnx.ModelProto:
-    graph = onnx.load_from_string(path.read_bytes())
-    for tensor in graph.graph.initializer:
-        tensor.ClearField("data_location")  # some say that theirs is the default one
-    return graph
+def _graphs(bundle: Bundle) -> dict[Path, onnx.ModelProto]:
+    """All graphs, with every tensor inside, by file, once each."""
+    graphs = {}
+    for precision, entry in bundle.manifest["precisions"].items():
+        for graph, file in entry["files"].items():
+            model = onnx.load_from_string(bundle.read_graph(graph, precision))
+            for tensor in model.graph.initializer:
+                tensor.ClearField("data_location")  # some say that theirs is the default one
+            graphs[bundle.folder / file] = model
+    return graphs
 
 
 def _large(graph: onnx.ModelProto) -> list[TensorProto]:

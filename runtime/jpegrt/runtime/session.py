@@ -136,7 +136,12 @@ class Session:
             )
         try:
             self._memory = Memory.of(memory)
-            self._tile_px = tile_px_for(self._memory, spec)
+            if cuda and self._memory.is_limit:
+                raise UsageError(
+                    "images are restored whole on a GPU: leave out --memory (memory), or choose an "
+                    "engine that runs on the CPU"
+                )
+            self._tile_px = 0 if cuda else tile_px_for(self._memory, spec)
             self._bytes_per_px = bytes_per_px(spec)
             self._pipeline = Pipeline(
                 spec,
