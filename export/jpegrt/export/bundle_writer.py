@@ -22,7 +22,7 @@ from jpegrt.export.symmetric import to_symmetric
 from jpegrt.export.verify import Verification, verify
 from jpegrt.kernels import Engine, GraphSpec
 from jpegrt.runtime.bundle import MANIFEST, Bundle, open_bundle
-from jpegrt.runtime.engines import ENGINE_NAMES, create_engine, resolve_engine
+from jpegrt.runtime.engines import ENGINE_NAMES, create_engine, resolve_engine, runs_on_gpu
 from jpegrt.runtime.errors import RestoreError, UsageError
 
 CALIBRATION_QUALITIES = (5, 10, 20, 30, 40, 50, 60, 75, 85, 90, 95)
@@ -194,10 +194,10 @@ def _create(engine_name: str, bundle: Bundle, precision: str) -> Engine:
 
 
 def _installed_engines() -> list[str]:
-    """All of them, since a user's may be any: each rounds int8 graphs in its own way."""
+    """All that run on CPUs, since a user's may be any: each rounds int8 graphs in its own way."""
     installed = []
     for name in ENGINE_NAMES:
-        if name != "auto":
+        if name != "auto" and not runs_on_gpu(name):
             with suppress(UsageError):
                 installed.append(resolve_engine(name))
     return installed
