@@ -2,7 +2,8 @@
 
 usage: python scripts/build_engines.py [-o DIR] [--json REPORT] [-j N]
 
-Unfolded models, which run on CPUs only, are left out. Needs TensorRT for RTX (scripts/setup.sh rtx), which
+What cannot be built is left out, with the reason: unfolded models, which run on CPUs only, and int8
+where what TensorRT takes loses too much. Needs TensorRT for RTX (scripts/setup.sh rtx), which
 builds for GPUs that are not there.
 """
 
@@ -15,8 +16,10 @@ from typing import Any
 
 from jpegrt.export.build import BuildRequest, Built, build
 from jpegrt.export.builder import find_vendor
+from jpegrt.export.engine_graphs import DerivationError
 from jpegrt.export.profiles import DEFAULT_PROFILES
 from jpegrt.runtime.bundle import list_bundles
+from jpegrt.runtime.errors import UsageError
 from jpegrt.runtime.output import write_json
 
 
@@ -29,24 +32,27 @@ def main() -> int:
     vendor = find_vendor("rtx")
     started = time.perf_counter()
     rows: list[dict[str, Any]] = []
-    bundles = list_bundles()
-    left_out = [bundle.name for bundle in bundles if bundle.spec.unfoldings]
-    for bundle in bundles:
-        if bundle.name in left_out:
-            continue
+    left_out: list[dict[str, str]] = []
+    for bundle in list_bundles():
         # What lost too much in int8 is not offered in it.
         precisions = ("fp16", "int8") if "int8" in bundle.precisions else ("fp16",)
-        request = BuildRequest(
-            bundle,
-            arguments.output / bundle.name,
-            vendor.targets,
-            precisions,
-            DEFAULT_PROFILES,
-            vendor.flavour,
-            processes=arguments.j,
-        )
-        built = build(request, lambda line: print(line, file=sys.stderr))
-        rows.extend(_row(bundle.name, engine) for engine in built)
+        for precision in precisions:
+            request = BuildRequest(
+                bundle,
+                arguments.output / bundle.name,
+                vendor.targets,
+                (precision,),
+                DEFAULT_PROFILES,
+                vendor.flavour,
+                processes=arguments.j,
+            )
+            try:
+                built = build(request, lambda line: print(line, file=sys.stderr))
+            except (DerivationError, UsageError) as error:
+                what = {"model": bundle.name, "precision": precision, "reason": str(error)}
+                left_out.append(what)
+            else:
+                rows.extend(_row(bundle.name, engine) for engine in built)
     report = {
         "flavour": vendor.flavour,
         "version": vendor.version,
@@ -62,8 +68,8 @@ def main() -> int:
     for row in failed:
         print(f"{row['engine']}: {row['failure']}", file=sys.stderr)
     print(f"{len(rows) - len(failed)} of {len(rows)} engines; report in {arguments.json}")
-    if left_out:
-        print(f"left out, since they run on CPUs only: {', '.join(left_out)}")
+    for what in left_out:
+        print(f"left out: {what['model']} in {what['precision']}: {what['reason']}")
     return 1 if failed else 0
 
 

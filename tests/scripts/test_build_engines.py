@@ -12,6 +12,13 @@ from jpegrt.runtime.bundle import list_bundles
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "build_engines.py"
 
+# cisr runs on CPUs only; these lose too much with the seven bits that TensorRT leaves activations.
+LEFT_OUT = {
+    ("cisr-tiny-x2", "fp16"),
+    ("cisr-tiny-x2", "int8"),
+    ("jscnn-x2", "int8"),
+}
+
 
 def test_everything_is_built_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -25,14 +32,14 @@ def test_everything_is_built_and_reported(
     expected = {
         (bundle.name, graph.name, precision, target)
         for bundle in list_bundles()
-        if not bundle.spec.unfoldings
         for graph in bundle.spec.graphs
         for precision in ("fp16", "int8")
         if precision == "fp16" or "int8" in bundle.precisions
+        if (bundle.name, precision) not in LEFT_OUT
         for target in ("sm75", "sm86")
     }
     content = json.loads(report.read_text())
-    assert content["left_out"] == ["cisr-tiny-x2"]
+    assert {(what["model"], what["precision"]) for what in content["left_out"]} == LEFT_OUT
     rows = content["engines"]
     keys = ("model", "graph", "precision", "target")
     assert {tuple(row[key] for key in keys) for row in rows} == expected
