@@ -8,6 +8,7 @@ with the figures of the paper's own networks.
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -55,8 +56,13 @@ def row(report: dict, name: str) -> dict:  # type: ignore[type-arg]
 
 
 def paper_rows(report: dict, model: str, engine: str) -> Iterator[dict]:  # type: ignore[type-arg]
-    """A line of the quality table for each set of each of the paper's tables."""
+    """A line of the quality table for each set of each of the paper's tables, with the protocol of
+    those that were measured by several."""
+    measured_by = Counter(table["table"] for table in report["tables"])
     for table in report["tables"]:
+        source = f"as {report['paper']}'s {table['table']}"
+        if measured_by[table["table"]] > 1:
+            source += f": {table['protocol'].partition(', without')[0]}"
         measured = [row for row in table["rows"] if row["model"] == model and not row["image"]]
         measured = [row for row in measured if len(row["compressions"]) == 1]
         for name, of_set in groupby(measured, key=lambda row: str(row["set"])):
@@ -64,7 +70,7 @@ def paper_rows(report: dict, model: str, engine: str) -> Iterator[dict]:  # type
             methods = [m for m in (table["baseline"], *table["own"]) if m]
             yield {
                 "set": name,
-                "source": f"as {report['paper']}'s {table['table']}",
+                "source": source,
                 "engine": engine,
                 "qualities": [row["compressions"][0]["quality"] for row in rows],
                 "jpeg_psnr_db": [round(row["baseline"]["psnr_db"], 6) for row in rows],

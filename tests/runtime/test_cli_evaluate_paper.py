@@ -94,7 +94,10 @@ def test_a_grey_model_restores_the_green_channel(
     assert row["gain_db"] > 0
 
 
-def test_models_that_are_not_there_are_named(jpegrt: CommandLine, sets: Path) -> None:
+def test_models_that_are_not_there_are_named(
+    jpegrt: CommandLine, sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jpegrt.runtime.bundle.shipped_bundles", lambda: tmp_path)
     outcome = jpegrt("evaluate", "--paper", "carsr", "--images", sets)
     assert outcome.code == 0
     assert "x2: the baseline alone. There is no model carsr-x2" in outcome.out
@@ -116,6 +119,7 @@ def test_a_paper_s_own_model_is_the_default(
     models = tmp_path / "models"
     write_pixel_bundle(models / "carsr-x2", scale=2)
     monkeypatch.setenv("JPEGRT_MODELS", str(models))
+    monkeypatch.setattr("jpegrt.runtime.bundle.shipped_bundles", lambda: tmp_path)
     outcome = jpegrt("evaluate", "--paper", "carsr", "--images", sets, "--limit", "1", *FAST)
     assert outcome.code == 0
     assert "x2: small-rgb-x2, precision fp32, engine onnxruntime" in outcome.out

@@ -327,6 +327,6 @@ def test_command_refuses(jpegrt: CommandLine, options: list[str], said: str) -> 
 
 def test_help_teaches(jpegrt: CommandLine) -> None:
     told = " ".join(jpegrt("models", "--help").out.split())
-    assert "jpegrt models --fetch carsr-x2 --from https://example.org/models" in told
+    assert "jpegrt models --fetch cisr-full-x2 --from https://example.org/models" in told
     assert "JPEGRT_MODELS" in told
     assert "fetch from those you trust" in told

@@ -124,6 +124,7 @@ PUBLISHED = {
     "jscnn-x4": ("jscnn's Table 3", "JSCNN"),
     "hrcnn": ("hrcnn's Table II", "HR-CNN"),
     "cjpgsr-x4": ("cjpgsr's Table 1", "C-JPG SR"),
+    "carsr-x2": ("carsr's Table 3", "Proposed"),
     "cisr-tiny-x2": ("cisr's Table 2", "CISR-PSI tiny"),
 }
 

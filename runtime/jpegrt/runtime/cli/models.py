@@ -17,8 +17,8 @@ _MIB = 1 << 20
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "List the models that come with the package and those that were fetched, or fetch one: "
-        "jpegrt models --fetch carsr-x2 --from https://example.org/models, where there is a folder "
-        "carsr-x2 or a file carsr-x2.zip; then --model carsr-x2 finds it."
+        "jpegrt models --fetch cisr-full-x2 --from https://example.org/models, where there is a folder "
+        "cisr-full-x2 or a file cisr-full-x2.zip; then --model cisr-full-x2 finds it."
     )
     parser.add_argument(
         "model", nargs="?", metavar="NAME", help="only this model, or a bundle's folder"
