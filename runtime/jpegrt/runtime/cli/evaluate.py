@@ -131,6 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
             session.model_name,
             session.precision,
             session.engine_name,
+            arguments.strength if session.model_name == AUTO else session.strength,
             str(arguments.images),
             protocol,
             results,
