@@ -71,9 +71,9 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="report on stdout as JSON")
     group = add_model_options(
         parser,
-        "auto chooses the model and the strength for each JPEG, by its tables and what was measured, "
-        "leaves those alone that no model makes better, and goes back to the first compression of "
-        "those that were compressed more than once, if it did most of the harm (default: auto)",
+        "(default: auto, which chooses model and strength for each JPEG by its tables and what was "
+        "measured, leaves those alone that no model makes better, and goes back to the first "
+        "compression of those that were compressed more than once, if it did most of the harm)",
     )
     add_strength_option(group)
     group.add_argument(
