@@ -32,6 +32,8 @@ def main() -> None:
             facts = report["models"].get(str(bundle.manifest.get("scale", 1)), {"model": "none"})
         if (facts["model"], facts.get("precision")) != (bundle.name, bundle.default_precision):
             sys.exit(f"{path} is of {facts['model']} {facts.get('precision')}, not of this bundle")
+        if (strength := facts.get("strength", 1)) != 1:
+            sys.exit(f"{path} is of strength {strength}, not of the whole restoration")
         if facts["engine"] not in verified:
             sys.exit(f"{path} is of engine {facts['engine']}, verified are {', '.join(verified)}")
         if "paper" in report:

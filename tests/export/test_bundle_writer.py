@@ -135,6 +135,26 @@ def test_int8_becomes_the_default(write: Write, monkeypatch: pytest.MonkeyPatch)
     assert bundle.manifest["rejected_precisions"] == {}
 
 
+def test_both_int8_precisions_are_quantised_once(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quantised = []
+    admit = bundle_writer._admit
+
+    def admit_fp32(*facts: Any) -> None:
+        if facts[3] == "fp32":
+            admit(*facts)
+
+    def quantise(model: onnx.ModelProto, *_: object) -> onnx.ModelProto:
+        quantised.append(model.graph.name)
+        return model
+
+    monkeypatch.setattr(bundle_writer, "_admit", admit_fp32)
+    monkeypatch.setattr(bundle_writer, "quantise_within_bounds", quantise)
+    write(("fp32", "int8", "int8-symmetric"))
+    assert len(quantised) == 2  # grey and 420
+
+
 def test_a_precision_that_costs_too_much_is_left_out(
     write: Write, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,17 @@ def test_images_of_several_strips_are_not_held_to_go_back(monkeypatch: pytest.Mo
         np.testing.assert_array_equal(strips.joined(), cellnet.restore(jpeg))
 
 
+def test_the_first_is_left_alone_where_it_is_beyond_the_limit(
+    auto: Session, cellnet: Session
+) -> None:
+    jpeg, original = twice(photograph(), 30, 75, (4, 3))
+    session = open_session("auto", engine="onnxruntime", threads=1, max_pixels=original.size)
+    np.testing.assert_array_equal(session.restore(jpeg), cellnet.restore(jpeg))
+    enough = (original.shape[0] + 4) * (original.shape[1] + 3)
+    session = open_session("auto", engine="onnxruntime", threads=1, max_pixels=enough)
+    np.testing.assert_array_equal(session.restore(jpeg), auto.restore(jpeg))
+
+
 def test_what_it_is() -> None:
     session = open_session("auto", engine="onnxruntime", threads=1)
     assert isinstance(session, AutoSession)

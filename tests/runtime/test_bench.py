@@ -154,7 +154,7 @@ def test_a_dry_run_measures_nothing(
     assert (outcome.code, outcome.err) == (0, "")
     assert "restore: hrcnn int8" in outcome.out
     assert ("on the GPU: jpegrt on CUDA" in outcome.out) == (device == "cuda")
-    assert ("sessions of Python's have no engine there yet" in outcome.out) == (device == "cuda")
+    assert ("whole restores on a GPU: name an engine" in outcome.out) == (device == "cuda")
     waiting = "no CUDA driver" if device == "cuda" else "asked for with --device cuda"
     assert f"jpegrt on CUDA without a model: waits for a GPU ({waiting})" in outcome.out
 

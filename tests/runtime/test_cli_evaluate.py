@@ -67,6 +67,7 @@ def test_auto_is_measured_as_it_restores(jpegrt: CommandLine, images: Path, tmp_
     assert (outcome.code, outcome.err) == (0, "")
     document = json.loads(report.read_text())
     assert (document["model"], document["precision"]) == ("auto", "int8")
+    assert document["strength"] is None
     (row,) = document["rows"]
     original = load_original(images / row["image"], colour=False)
     session = open_session("auto", engine="onnxruntime", threads=1)
@@ -75,11 +76,13 @@ def test_auto_is_measured_as_it_restores(jpegrt: CommandLine, images: Path, tmp_
     )
 
 
-def test_strength_is_measured_too(jpegrt: CommandLine, images: Path) -> None:
-    options = ("--quality", "30", "--strength", "0", *FAST)
+def test_strength_is_measured_too(jpegrt: CommandLine, images: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    options = ("--quality", "30", "--strength", "0", "--json", report, *FAST)
     outcome = jpegrt("evaluate", "--images", images, "--model", "cellnet", *options)
     assert outcome.code == 0
     assert "+0.00" in outcome.out.splitlines()[-1]
+    assert json.loads(report.read_text())["strength"] == 0
 
 
 def test_no_model_gains_nothing(jpegrt: CommandLine, images: Path) -> None:

@@ -183,13 +183,14 @@ def test_means_and_worst() -> None:
 
 def test_reports_are_strict_json() -> None:
     result = QualityResult(10, (image_result("a", 30, math.inf), image_result("b", 30, 31)))
-    report = Report("cellnet", "int8", "onnxruntime", "photos", Protocol((10,)), (result,))
+    report = Report("cellnet", "int8", "onnxruntime", 0.5, "photos", Protocol((10,)), (result,))
     document = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert (document["model"], document["precision"], document["images"]) == (
         "cellnet",
         "int8",
         "photos",
     )
+    assert document["strength"] == 0.5
     assert document["versions"]["pillow"]
     (row,) = document["qualities"]
     assert (row["quality"], row["images"], row["worst_image"]) == (10, 2, "b")
@@ -202,7 +203,7 @@ class FakeSession:
     """A session that decodes."""
 
     model_name, precision, engine_name = "fake", "fp32", "none"
-    enlargement = 1
+    strength, enlargement = 1.0, 1
 
     def __init__(self, model: str, **options: object) -> None:
         pass

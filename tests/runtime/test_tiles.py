@@ -172,7 +172,7 @@ def test_too_little_memory_is_refused() -> None:
     with pytest.raises(UsageError, match=rf"at least {enough >> 20} MiB beside"):
         Session("cellnet", memory=enough - (2 << 20), engine="onnxruntime")
     session = Session("none", memory=4 << 20)
-    with pytest.raises(RestoreError, match=r"1500 x 1500 pixels take \d+ MiB: .* --memory"):
+    with pytest.raises(RestoreError, match=r"1500 x 1500 pixels take \d+ MiB beside .* --memory"):
         session.restore(encode(synthetic(1500, 1500)))
     assert session.restore(encode(synthetic(15, 15))).shape == (15, 15, 3)
 

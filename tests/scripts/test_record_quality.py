@@ -132,7 +132,8 @@ def test_shipped_manifests_say_what_their_descriptions_say(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("model", "large"), ("precision", "fp32"), ("engine", "onnxruntime")]
+    ("key", "value"),
+    [("model", "large"), ("precision", "fp32"), ("engine", "onnxruntime"), ("strength", "0.5")],
 )
 def test_what_was_measured_with_something_else_is_refused(
     bundle: Path, key: str, value: str

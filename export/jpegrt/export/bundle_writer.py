@@ -107,12 +107,15 @@ def _write(request: BundleRequest, folder: Path, report: Callable[[str], None]) 
         "rejected_precisions": {},
         "files": {},
     }
+    int8: dict[str, onnx.ModelProto] = {}  # by graph; finding what stays in float takes minutes
     for precision in request.precisions:
         for spec in specs:
             report(f"writing {spec.name} in {precision}")
             model = models[spec.name]
             if precision in ("int8", "int8-symmetric"):
-                model = _quantise(request, model, spec, report)
+                if spec.name not in int8:
+                    int8[spec.name] = _quantise(request, model, spec, report)
+                model = int8[spec.name]
             if precision == "int8-symmetric":
                 model = to_symmetric(model)
             if precision == "fp16":

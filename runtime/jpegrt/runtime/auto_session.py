@@ -125,7 +125,11 @@ class AutoSession(Session):
         if not is_seen or self._fixed_strength == 0:
             return None
         found = find_recompression(image)
-        return found if found and can_go_back(image, found) else None
+        if not found or not can_go_back(image, found):
+            return None
+        above, before = margin(found)
+        first_px = (image.width + before) * (image.height + above)
+        return found if first_px <= self._max_pixels else None
 
     def _chosen(self, amount: Amount | None) -> tuple[Session, float]:
         """What restores an image, and how much of that to take. amount: None for what is no JPEG."""

@@ -132,11 +132,12 @@ class QualityResult:
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured, with what."""
+    """What was measured, with what. strength: None is what is best for each image."""
 
     model: str
     precision: str
     engine: str
+    strength: float | None
     folder: str
     protocol: Protocol
     results: tuple[QualityResult, ...]
@@ -147,6 +148,7 @@ class Report:
             "model": self.model,
             "precision": self.precision,
             "engine": self.engine,
+            "strength": self.strength,
             "images": self.folder,
             "protocol": self.protocol.describe(),
             "versions": encoder_versions(),

@@ -22,7 +22,7 @@ from jpegrt.runtime.image_formats import ImageFormat, format_of_name
 from jpegrt.runtime.metadata import Metadata, read_metadata
 from jpegrt.runtime.orientation import upright
 from jpegrt.runtime.output import check_writable, written_whole
-from jpegrt.runtime.session import Session, Source, read_file
+from jpegrt.runtime.session import Session, Source, content_of
 
 _KEPT_SESSIONS = 2
 _PER_INCH = {1: 1.0, 2: 2.54}  # by the unit of a density
@@ -164,13 +164,13 @@ def restore(
     depth: bits a sample, 8 or 16.
     model: a shipped model's name, a bundle's folder, "none" for a plain decoder, or "auto", which
         chooses what is best for the image.
-    options: as for `Session`, and strength. The sessions last used are kept, so that a second call is quick.
+    options: as for `Session`. The sessions last used are kept, so that a second call is quick.
     Threads may call it. Raises RestoreError.
     """
     if output not in ("image", "array", "result"):
         raise UsageError(f"output must be image, array or result, not {output}")
     name = Path(source).name if isinstance(source, str | os.PathLike) else "image"
-    content = source if isinstance(source, bytes | np.ndarray) else read_file(Path(source))
+    content = content_of(source)
     session = _session(model, _stamp(model), tuple(sorted(options.items())))
     with session.strips(content, depth) as strips:
         pixels = strips.joined()

@@ -306,7 +306,8 @@ class Session:
         needed = held + strip + self._bytes_per_px * min(width, self._tile_px) * rows
         if needed > self._memory.bytes:
             raise RestoreError(
-                f"{width} x {height} pixels take {needed >> 20} MiB: pass a larger --memory (memory)"
+                f"{width} x {height} pixels take {(needed >> 20) + 1} MiB beside the program itself: "
+                "pass a larger --memory (memory)"
             )
 
 

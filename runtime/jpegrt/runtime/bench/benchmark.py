@@ -35,6 +35,7 @@ from jpegrt.runtime.bench.workload import (
     make_case,
     make_size,
 )
+from jpegrt.runtime.engines import resolve_engine, runs_on_gpu
 from jpegrt.runtime.errors import UsageError
 
 FORMAT = 1
@@ -149,8 +150,8 @@ def waiting(plan: Plan) -> list[str]:
     reasons = []
     if TOOLS in plan.baselines:
         reasons += peers.reasons_against(plan.subsamplings)
-    if plan.device == "cuda":
-        reasons.append("whole restores on CUDA: sessions of Python's have no engine there yet")
+    if plan.device == "cuda" and not any(map(runs_on_gpu, map(resolve_engine, plan.engines))):
+        reasons.append("whole restores on a GPU: name an engine that runs there with --engines")
     device = gpu.device_missing() if plan.device == "cuda" else "asked for with --device cuda"
     for contender in gpu.CONTENDERS:
         if not contender.installed:

@@ -89,7 +89,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     paper.add_argument(
         "--progress", action="store_true", help="show it also where stderr is no terminal"
     )
-    add_strength_option(add_model_options(parser, "or auto (default: cellnet)"))
+    add_strength_option(add_model_options(parser, "(default: cellnet), or auto"))
     parser.set_defaults(run=run, model=None)  # of a paper it is its own
 
 
@@ -131,6 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
             session.model_name,
             session.precision,
             session.engine_name,
+            arguments.strength if session.model_name == AUTO else session.strength,
             str(arguments.images),
             protocol,
             results,

@@ -53,8 +53,8 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
         help="keep the DCT coefficients of what is restored within the intervals that the file's "
         "quantisation leaves them, or SLACK steps beyond (default: 0). Off unless given: a trained "
         "model gains about 0.01 dB by it, one that smooths too much up to 1 dB; files of "
-        "encoders that do not simply round, such as mozjpeg, need slack, 0.5 say. Only for models "
-        "on cells, and for components that are not subsampled",
+        "encoders that do not simply round, such as mozjpeg, need slack, 0.5 say. Not for "
+        "models that take pixels, nor for components that are subsampled",
     )
     add_limit_option(parser)
     parser.add_argument(
@@ -71,9 +71,9 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="report on stdout as JSON")
     group = add_model_options(
         parser,
-        "auto chooses the model and the strength for each JPEG, by its tables and what was measured, "
-        "leaves those alone that no model makes better, and goes back to the first compression of "
-        "those that were compressed more than once, if it did most of the harm (default: auto)",
+        "(default: auto, which chooses model and strength for each JPEG by its tables and what was "
+        "measured, leaves those alone that no model makes better, and goes back to the first "
+        "compression of those that were compressed more than once, if it did most of the harm)",
     )
     add_strength_option(group)
     group.add_argument(
