@@ -71,9 +71,17 @@ def photograph(libjpeg: Libjpeg, graph: str, height: int, width: int, quality: i
     return libjpeg.encode(pixels, FILES[graph], quality=quality)
 
 
-@pytest.mark.parametrize("graph", FILES)
+@pytest.mark.parametrize(
+    ("model", "graph"),
+    [
+        (name, graph)
+        for name, bundle in MODELS.items()
+        for graph in FILES
+        # To other networks all samplings of colour are the same.
+        if bundle.spec.domain == "cells" or graph in ("grey", "420")
+    ],
+)
 @pytest.mark.parametrize("precision", BOUNDS)
-@pytest.mark.parametrize("model", MODELS)
 def test_engines_agree(libjpeg: Libjpeg, model: str, precision: str, graph: str) -> None:
     bundle = MODELS[model]
     if precision not in bundle.precisions:
