@@ -215,7 +215,7 @@ def test_one_stem_twice_is_refused(jpegrt: CommandLine, photo: Path, output: Pat
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--model", "cellnot"], "unknown model cellnot: choose one of cellnet"),
+        (["--model", "cellnot"], "unknown model cellnot: choose one of"),
         (["--precision", "fp16"], "model cellnet has no precision fp16: choose one of fp32, int8"),
     ],
 )
