@@ -107,6 +107,13 @@ def test_what_cannot_be_good_enough_is_int8_throughout() -> None:
     assert len(said) == 1
 
 
+def test_what_has_few_layers_is_not_measured_layer_by_layer() -> None:
+    layers = nn.Sequential(*(nn.Conv2d(4, 4, 3, padding=1) for _ in range(4)))
+    judge = Judge(layers, 4, 1e6)
+    quantise_within_bounds(export(layers, 4), images(4), judge, lambda line: None)
+    assert judge.asked == 1
+
+
 @pytest.fixture(scope="module")
 def jscnn() -> onnx.ModelProto:
     network = JSCNN(channels=8, units=2)

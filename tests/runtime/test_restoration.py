@@ -80,8 +80,11 @@ def test_a_result_has_all_that_there_is(tmp_path: Path, orientation: int) -> Non
     path = tmp_path / "photo.jpg"
     path.write_bytes(jpeg)
     result = restore(path, output="result", **FAST)
-    assert (result.name, result.source, result.model_name) == ("photo.jpg", jpeg, "cellnet")
-    assert (result.precision, result.engine_name) == ("int8", "onnxruntime")
+    assert (result.name, result.source) == ("photo.jpg", jpeg)
+    account = result.account
+    assert (account.model, account.precision, account.engine) == ("cellnet", "int8", "onnxruntime")
+    assert account.strength == 1
+    assert account.choice == "its tables are like those of quality 30"
     assert result.timings.network_ms > 0
     assert result.metadata == read_metadata(jpeg)
     with Image.open(path) as image:

@@ -34,6 +34,9 @@ def quantise_within_bounds(
     if _is_within(verify(_Alone(whole))):
         return whole
     layers = quantisation.layers
+    most = int(_LARGEST_SHARE * len(layers))
+    if not most:
+        return whole
     report(f"int8 loses too much: measuring each of {len(layers)} layers")
 
     def loss(layer: str) -> float:
@@ -42,7 +45,7 @@ def quantise_within_bounds(
 
     layers = sorted(layers, key=loss, reverse=True)
     count = 1
-    while count <= _LARGEST_SHARE * len(layers):
+    while count <= most:
         mixed = quantisation.graph(in_float=layers[:count])
         if _is_within(verify(_Alone(mixed))):
             report(f"in float: {', '.join(layers[:count])}")

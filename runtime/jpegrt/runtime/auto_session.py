@@ -5,17 +5,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jpegrt.kernels import JpegImage, Timings
-from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS, CoefficientReader
+from jpegrt.kernels.coefficients import CoefficientReader
 from jpegrt.runtime.amounts import Amount, amount_at, choose_amount
 from jpegrt.runtime.first_compression import can_go_back, first_jpeg, margin, replace_luma
-from jpegrt.runtime.memory import Memory
 from jpegrt.runtime.recompression import Recompression, find_recompression
 from jpegrt.runtime.session import Account, Session, Source, content_of, is_jpeg
 from jpegrt.runtime.strength import blend
@@ -23,6 +20,8 @@ from jpegrt.runtime.strips import Pixels, Strips
 
 AUTO = "auto"
 _USUAL_QUALITY = 75
+# Options of a session that are not the network's.
+_OF_DECODING = ("threads", "allow_damaged", "max_pixels", "memory")
 
 # Of larger images only the tables are looked at: coefficients take 3 bytes a pixel in 4:2:0.
 _LOOK_PX = 1 << 25
@@ -38,46 +37,16 @@ class AutoSession(Session):
     enough to hold them whole. `account` tells what was done, and why. Threads may share it.
 
     strength: for all images, instead of what is best for each; such as no model restores stay
-        plain decodes. The rest is as for `Session`.
+        plain decodes. options: those of `Session`.
     """
 
-    def __init__(
-        self,
-        *,
-        precision: str | None = None,
-        engine: str = "auto",
-        device: int | None = None,
-        engines: Path | None = None,
-        threads: int = 0,
-        allow_damaged: bool = False,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
-        memory: Memory | int | str | None = None,
-        project: float | None = None,
-        strength: float | None = None,
-    ) -> None:
+    def __init__(self, *, strength: float | None = None, **options: Any) -> None:
         self._models: dict[str, Session] = {}
-        self._open = partial(
-            Session,
-            precision=precision,
-            engine=engine,
-            device=device,
-            engines=engines,
-            threads=threads,
-            allow_damaged=allow_damaged,
-            max_pixels=max_pixels,
-            memory=memory,
-            project=project,
-        )
+        self._options = options
         # Made at once and first, so that what it cannot do is refused at once and in its words.
         usual = self._usual = self._model(amount_at(_USUAL_QUALITY, "420").model)
-        super().__init__(
-            "none",
-            threads=threads,
-            allow_damaged=allow_damaged,
-            max_pixels=max_pixels,
-            memory=memory,
-            strength=1.0 if strength is None else strength,
-        )
+        of_decoding = {name: options[name] for name in _OF_DECODING if name in options}
+        super().__init__("none", strength=1.0 if strength is None else strength, **of_decoding)
         self.model_name, self.precision, self.engine_name = AUTO, usual.precision, usual.engine_name
         self._fixed_strength = strength
         self._choosing = threading.Lock()
@@ -166,7 +135,7 @@ class AutoSession(Session):
 
     def _model(self, name: str) -> Session:
         if name not in self._models:
-            self._models[name] = self._open(name)
+            self._models[name] = Session(name, **self._options)
         return self._models[name]
 
 

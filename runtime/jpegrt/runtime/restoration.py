@@ -22,7 +22,7 @@ from jpegrt.runtime.image_formats import ImageFormat, format_of_name
 from jpegrt.runtime.metadata import Metadata, read_metadata
 from jpegrt.runtime.orientation import upright
 from jpegrt.runtime.output import check_writable, written_whole
-from jpegrt.runtime.session import Session, Source, content_of
+from jpegrt.runtime.session import Account, Session, Source, content_of
 
 _KEPT_SESSIONS = 2
 _PER_INCH = {1: 1.0, 2: 2.54}  # by the unit of a density
@@ -37,6 +37,7 @@ class Restoration:
     name: of the file, or "image".
     source: the file's bytes, or the array that was given.
     pixels: as the file stores them, uint8 or uint16, (H, W) if grey, else (H, W, 3) RGB.
+    account: the model that ran, how much of it was taken, and why.
     timings: milliseconds of each stage.
     """
 
@@ -44,10 +45,8 @@ class Restoration:
     source: bytes | NDArray[np.uint8] = field(repr=False)
     pixels: Pixels = field(repr=False)
     metadata: Metadata = field(repr=False)
-    model_name: str
-    precision: str
-    engine_name: str
-    timings: Timings
+    account: Account
+    timings: Timings = field(repr=False)
     allow_damaged: bool = False
 
     @cached_property
@@ -101,7 +100,7 @@ class Restoration:
         after = self.array
         if after.dtype == np.uint16:
             after = ((after.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        pictures = [self._came, Picture(self.model_name, after.astype(np.uint8), self._came.icc)]
+        pictures = [self._came, Picture(self.account.model, after.astype(np.uint8), self._came.icc)]
         if original is not None:
             name = Path(original).name if isinstance(original, str | os.PathLike) else "original"
             pictures.append(open_picture(original, name, MOST_PIXELS))
@@ -180,9 +179,7 @@ def restore(
         content,
         pixels,
         read_metadata(content) if isinstance(content, bytes) else Metadata(),
-        account.model,
-        account.precision,
-        account.engine,
+        account,
         timings,
         bool(options.get("allow_damaged")),
     )

@@ -10,8 +10,8 @@ from jpegrt.runtime.bench.charts import Bar, Labelled, Point, Series, lines, sca
 from jpegrt.runtime.bench.figures import QUALITY
 from jpegrt.runtime.bench.report_markdown import (
     clock_line,
+    contender_cells,
     number,
-    ratio_text,
     sampling_name,
     side_line,
     threads_text,
@@ -253,18 +253,7 @@ def _contenders(report: Report) -> str:
             for row in report["rows"]
             if (row["quality"], row["subsampling"]) == (quality, subsampling)
         ]
-        values = [
-            [
-                row["name"],
-                *(number(row["latency_ms"][key]) for key in ("p50", "p90", "p99", "first")),
-                number(row["images_per_s"]),
-                ratio_text(row["ratio"]),
-                ratio_text(row["over_by_hand"]) if "over_by_hand" in row else "",
-                f"{row['gain_db']:+.2f}" if "gain_db" in row else "",
-                *([_joules(row)] if joules else []),
-            ]
-            for row in rows
-        ]
+        values = [[*contender_cells(row), *([_joules(row)] if joules else [])] for row in rows]
         header = ["", "p50, ms", "p90", "p99", "first", "images / s"]
         header += ["over plain decode", "over by hand", "gain, dB"]
         header += ["J / megapixel"] if joules else []
