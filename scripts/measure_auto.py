@@ -33,7 +33,8 @@ HIGHEST_QUALITY = {"hrcnn": 60}  # better files it makes worse at once
 QUALITIES = (5, *range(10, 96, 10), 95, 97, 99, 100)
 KINDS = ("grey", "420")
 STRENGTHS = tuple(tenths / 10 for tenths in range(1, 11))
-MOST_BELOW_DB = 0.05
+MOST_BELOW_DB = 0.05  # up to NEAR_BEST_TO
+NEAR_BEST_TO = 95
 
 Row = dict[str, Any]
 
@@ -142,9 +143,14 @@ def measure(
         "best": best,
         "best_psnr_db": choices[best],
         "difference_db": rounded(difference),
-        "passes": bool(np.mean(by_auto) >= np.mean(jpeg) and difference >= -MOST_BELOW_DB),
+        "passes": passes(quality, rounded(np.mean(by_auto)) - choices["none"], rounded(difference)),
         "choices": choices,
     }
+
+
+def passes(quality: int, gain_db: float, difference_db: float) -> bool:
+    """gain_db: over the JPEGs; difference_db: from the best choice."""
+    return gain_db >= 0 and (quality > NEAR_BEST_TO or difference_db >= -MOST_BELOW_DB)
 
 
 def blended(
