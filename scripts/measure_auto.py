@@ -13,6 +13,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,25 +58,33 @@ def main() -> int:
         "images": len(files),
         "versions": encoder_versions(),
         "engine": auto.engine_name,
-        "amounts": hashlib.sha256(TABLE.read_bytes()).hexdigest()[:16],
         "models": {
             name: {"precision": session.precision, "files": files_of(name)}
             for name, session in sessions.items()
         },
         "rows": [],
     }
-    rows = report["rows"] = [] if arguments.overwrite else rows_of(arguments.json, report)
-    measured = {(row["kind"], row["quality"]) for row in rows}
-    for row in rows:
-        print(line(row), flush=True)
+    known = {} if arguments.overwrite else rows_of(arguments.json, report)
+    amounts = hashlib.sha256(TABLE.read_bytes()).hexdigest()[:16]
     for kind in KINDS:
         originals = [load_original(file, colour=kind != "grey") for file in files]
         for quality in arguments.quality:
-            if (kind, quality) not in measured:
-                rows.append(measure(originals, kind, quality, auto, sessions))
-                print(line(rows[-1]), flush=True)
+            row = known.get((kind, quality))
+            if row is None or row["amounts"] != amounts:
+                choices = row["choices"] if row else None
+                if choices is None:
+                    choices = measure_choices(originals, kind, quality, sessions)
+                row = measure_auto(originals, kind, quality, auto, choices) | {"amounts": amounts}
+                known[kind, quality] = row
+                report["rows"] = [known[key] for key in sorted(known, key=in_order)]
                 write_json(report, arguments.json)
-    return 0 if all(row["passes"] for row in rows) else 1
+            print(line(row), flush=True)
+    return 0 if all(row["passes"] for row in known.values()) else 1
+
+
+def in_order(key: tuple[str, int]) -> tuple[int, int]:
+    kind, quality = key
+    return KINDS.index(kind), quality
 
 
 def files_of(model: str) -> str:
@@ -84,81 +93,84 @@ def files_of(model: str) -> str:
     return hashlib.sha256("".join(checksums).encode()).hexdigest()[:16]
 
 
-def rows_of(file: Path, report: dict[str, Any]) -> list[Row]:
-    """Those measured before, if that was of the same images and models."""
+def rows_of(file: Path, report: dict[str, Any]) -> dict[tuple[str, int], Row]:
+    """Those measured before, by kind and quality, if that was of the same images and models."""
     if not file.exists():
-        return []
+        return {}
     before = json.loads(file.read_text())
     if {**before, "rows": []} != report:
         sys.exit(f"{file} is of other images, models or versions: pass --overwrite to replace it")
-    rows: list[Row] = before["rows"]
-    return rows
+    return {(row["kind"], row["quality"]): row for row in before["rows"]}
 
 
-def measure(
+def measure_choices(
+    originals: list[NDArray[np.uint8]], kind: str, quality: int, sessions: dict[str, Session]
+) -> dict[str, float]:
+    """Mean PSNR of every model at every strength, and of "none", which are the JPEGs, dB."""
+    plain = Session("none", threads=1)
+    values: dict[str, list[float]] = {}
+    for original in shown(originals, f"{kind} {quality}, single choices"):
+        content = encode(original, quality, "420")
+        decoded = plain.restore(content)
+        values.setdefault("none", []).append(psnr(decoded, original))
+        for name, session in sessions.items():
+            if quality > HIGHEST_QUALITY.get(name, 100):
+                continue
+            restored = session.restore16(content)
+            for strength in STRENGTHS:
+                pixels = decoded.copy()
+                blend(pixels, restored, strength)
+                values.setdefault(f"{name} {strength:g}", []).append(psnr(pixels, original))
+    return {choice: rounded(np.mean(each)) for choice, each in values.items()}
+
+
+def measure_auto(
     originals: list[NDArray[np.uint8]],
     kind: str,
     quality: int,
     auto: Session,
-    sessions: dict[str, Session],
+    choices: dict[str, float],
 ) -> Row:
-    """Means over the images, PSNR in dB."""
-    sessions = {
-        name: session
-        for name, session in sessions.items()
-        if quality <= HIGHEST_QUALITY.get(name, 100)
-    }
+    """Means over the images, PSNR in dB; and what auto chose, for how many."""
     plain = Session("none", threads=1)
     jpeg, by_auto = [], []
-    single: dict[str, list[list[float]]] = {name: [] for name in sessions}
     chosen: Counter[str] = Counter()
-    for done, original in enumerate(originals):
-        if sys.stderr.isatty():
-            print(f"\r{kind} {quality}: {done} of {len(originals)} ", end="", file=sys.stderr)
+    for original in shown(originals, f"{kind} {quality}, auto"):
         content = encode(original, quality, "420")
-        decoded = plain.restore(content)
-        jpeg.append(psnr(decoded, original))
+        jpeg.append(psnr(plain.restore(content), original))
         by_auto.append(psnr(auto.restore(content), original))
         chosen[f"{auto.account.model} {auto.account.strength:g}"] += 1
-        for name, session in sessions.items():
-            restored = session.restore16(content)
-            single[name].append([psnr(blended(decoded, restored, s), original) for s in STRENGTHS])
-    if sys.stderr.isatty():
-        print("\r", end="", file=sys.stderr)
-    means = {name: np.mean(values, axis=0) for name, values in single.items()}
-    choices = {"none": rounded(np.mean(jpeg))} | {
-        f"{name} {strength:g}": rounded(mean)
-        for name, of_model in means.items()
-        for strength, mean in zip(STRENGTHS, of_model, strict=True)
-    }
     best = max(choices, key=choices.__getitem__)
-    difference = rounded(np.mean(by_auto)) - choices[best]
+    mean = rounded(np.mean(by_auto))
+    difference = rounded(mean - choices[best])
     return {
         "kind": kind,
         "quality": quality,
         "jpeg_psnr_db": choices["none"],
-        "auto_psnr_db": rounded(np.mean(by_auto)),
+        "auto_psnr_db": mean,
         "auto": dict(chosen),
         "worst_gain_db": rounded(np.min(np.subtract(by_auto, jpeg))),
         "best": best,
         "best_psnr_db": choices[best],
-        "difference_db": rounded(difference),
-        "passes": passes(quality, rounded(np.mean(by_auto)) - choices["none"], rounded(difference)),
+        "difference_db": difference,
+        "passes": passes(quality, mean - choices["none"], difference),
         "choices": choices,
     }
+
+
+def shown(originals: list[NDArray[np.uint8]], what: str) -> Iterator[NDArray[np.uint8]]:
+    """Each in turn, with progress on a terminal."""
+    for done, original in enumerate(originals):
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{what}: {done} of {len(originals)}", end="", file=sys.stderr)
+        yield original
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
 
 
 def passes(quality: int, gain_db: float, difference_db: float) -> bool:
     """gain_db: over the JPEGs; difference_db: from the best choice."""
     return gain_db >= 0 and (quality > NEAR_BEST_TO or difference_db >= -MOST_BELOW_DB)
-
-
-def blended(
-    decoded: NDArray[np.uint8], restored: NDArray[np.uint16], strength: float
-) -> NDArray[np.uint8]:
-    pixels = decoded.copy()
-    blend(pixels, restored, strength)
-    return pixels
 
 
 def rounded(db: np.floating[Any] | float) -> float:

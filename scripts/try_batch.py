@@ -76,7 +76,8 @@ def main() -> None:
 def make_files(folder: Path, count: int, n_bad: int) -> tuple[set[str], set[str]]:
     """Small JPEGs in folders of their own; the outputs of the good ones, and the bad ones."""
     random = np.random.default_rng(0)
-    good, bad = set(), set()
+    good: set[str] = set()
+    bad: set[str] = set()
     bad_numbers = {int(n) for n in np.linspace(0, count - 1, n_bad)}
     for number in range(count):
         place = Path(f"{number // PER_FOLDER:03}") / f"{number:05}.jpg"
