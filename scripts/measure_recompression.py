@@ -33,7 +33,7 @@ PAIRS = (
     (90, 80, (0, 0)),
     (70, 40, (4, 3)),
 )
-ONCE = (20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
+ONCE = (5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
 MIDDLE_PX = 1024  # more than is looked at
 
 Pixels = NDArray[np.uint8]

@@ -31,6 +31,9 @@ _LEAST_EXPECTED = 3.0  # squared score that a table would get, below which it is
 _MANY = (
     9  # coefficients of a multiple and its neighbours, from which on they tell what is unexplained
 )
+_LEAST_COMPARED = (
+    60  # such multiples, of all frequencies: coarse tables leave fewer, which can mislead
+)
 _UNEXPLAINED = 4.0  # mean square, in those of chance: up to 3.3 was seen where the table was right
 _UNEXPLAINED_SHARE = 0.25  # or so much of it before
 # Of the mean square error, by which the steps change: best on held-out photographs, of 0.5, 0.75 and 1.
@@ -68,12 +71,13 @@ def trace_scores(counts: Floats, own: Floats, first: Floats) -> Floats:
 def is_explained(counts: Floats, own: Floats, first: Floats) -> bool:
     """Whether finer first steps (frequencies,) explain the counts, as `trace_scores` takes them.
 
-    Drawings and the like have patterns of their own, of which no first table explains much.
+    Drawings and the like have patterns of their own, of which no first table explains much; and a few
+    counts prove little.
     """
     shares = _shares(own, first[None], counts.shape[1] - 1)[0]
     counts = counts[:, :-1]
     are_many = counts[:, 1:-2] + counts[:, 2:-1] + counts[:, 3:] >= _MANY
-    if not are_many.any():
+    if np.count_nonzero(are_many) < _LEAST_COMPARED:
         return False
     unexplained, before = (
         _deviations(counts, each)[are_many].mean() for each in (shares, np.ones_like(shares))
