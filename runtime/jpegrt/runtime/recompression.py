@@ -1,9 +1,9 @@
 """Whether a JPEG was made from a decoded JPEG, on the same grid of blocks or on a shifted one.
 
 Quantisation leaves DCT coefficients on multiples of the first table's steps, on the first file's
-grid. A second compression blurs these peaks and does not remove them. So the low
-frequencies of luma are compared with the tables of all of libjpeg's quality factors, on each of the 64
-grids, in the middle of the image:
+grid. A second compression blurs these peaks and does not remove them. So the low frequencies of luma
+are compared with the tables of all of libjpeg's quality factors, on each of the 64 grids, in the middle
+of the image:
 
 - On a shifted grid the decoded image's coefficients lie near multiples of the first steps t: the
   mean of cos(2 pi c / t) is above 0. Those that t makes 0 are left out; of the others, coefficients
@@ -25,13 +25,11 @@ from jpegrt.kernels.unpack import samples_from_blocks
 from jpegrt.runtime.double_quantisation import is_explained, trace_scores
 from jpegrt.runtime.tables import ANNEX_K_LUMA, log_mean, scaled_table
 
-# Of 504 JPEGs compressed once, of 84 photographs at qualities from 15 to 92, one scores more than
-# the least, 21, whose original may well be a decoded JPEG, and no other more than 13. First
-# compressions finer than the last were seen to score up to 16.
+# Of 1,781 JPEGs compressed once, of 137 photographs at qualities from 5 to 95, none is taken for one
+# compressed twice (scripts/results/recompression.json). Pictures that were drawn score up to 21.
 LEAST_SCORE = 16.0
 LIKELY_SCORE = 20.0
-
-# Finer first compressions: NULLFIGURES
+# Of finer first compressions: those that were compressed once score up to 6.2, from quality 20 on.
 LIKELY_FINER_SCORE = 7.0
 
 _LARGEST_PX = 384  # of what is looked at
