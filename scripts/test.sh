@@ -20,7 +20,7 @@ clang_format() {
     xargs -0 clang-format --dry-run -Werror
 }
 
-scripts/setup.sh cpu openvino train export rtx dev
+scripts/setup.sh cpu openvino train export rtx ncnn dev
 export PATH="$PWD/.venv/bin:$PATH"
 
 check "ruff check" ruff check

@@ -37,22 +37,23 @@ def prepare(bundle: Bundle, case: Case, threads: int, device: str) -> Restore | 
     Sets how many threads PyTorch takes, for good. Raises UsageError if the source tree has no
     weights of the model.
     """
-    return _prepare(bundle, case, threads, device, lambda module: module)
+    return prepare_with(bundle, case, threads, device, lambda module: module)
 
 
 def prepare_compiled(bundle: Bundle, case: Case, threads: int, device: str) -> Restore | None:
     """As `prepare`, with the network compiled, which the first call does and which needs a C++
     compiler."""
-    return _prepare(bundle, case, threads, device, torch.compile)
+    return prepare_with(bundle, case, threads, device, torch.compile)
 
 
-def _prepare(
+def prepare_with(
     bundle: Bundle,
     case: Case,
     threads: int,
     device: str,
     compiled: Callable[[nn.Module], Callable[..., Any]],
 ) -> Restore | None:
+    """As `prepare`, with what `compiled` makes of the network."""
     spec = next((graph for graph in bundle.spec.graphs if graph.components == 1), None)
     if spec is None or case.subsampling != GREY or bundle.spec.unfoldings:
         return None

@@ -96,7 +96,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="beside plain decodes: by-hand, each engine alone on the same tensor; tools, other "
         "restorers on the PATH; torch and torch-compiled, the same network in PyTorch with Pillow "
-        "in front, with the extra [export] (default: by-hand tools)",
+        "in front, with the extra [export]; ncnn, likewise, with [ncnn] (default: by-hand tools)",
     )
     plan.add_argument("--device", choices=DEVICES, default="cpu", help="cuda also measures a GPU")
     plan.add_argument(
