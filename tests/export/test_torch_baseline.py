@@ -40,11 +40,11 @@ def test_colour_and_models_without_a_grey_graph_are_left_out() -> None:
     assert torch_baseline.prepare(find_bundle("cjpgsr-x4"), CASE, 1, "cpu") is None
 
 
-def test_a_model_whose_weights_are_elsewhere_is_refused() -> None:
+def test_a_model_of_an_unknown_recipe_is_refused() -> None:
     manifest = find_bundle("cellnet").manifest
     for training in ({}, {"recipes": ["of-somebody-else"]}):
         bundle = Bundle(Path(), {**manifest, "training": training})
-        with pytest.raises(UsageError, match="no weights of cellnet"):
+        with pytest.raises(UsageError, match="no recipe of cellnet"):
             torch_baseline.prepare(bundle, CASE, 1, "cpu")
 
 
