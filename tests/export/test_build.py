@@ -14,11 +14,13 @@ import onnx
 import pytest
 from tests.export.fake_tensorrt import FakeTensorRt
 from tests.runtime.command_line import CommandLine, Outcome, finish, start
+from tests.runtime.fake_tensorrt_runtime import MAGIC
 
 from jpegrt.export import build as build_module
 from jpegrt.export import builder
 from jpegrt.export.build import BuildRequest, build
 from jpegrt.export.half_precision import to_half
+from jpegrt.export.inspection import inspect_graph
 from jpegrt.export.profiles import DEFAULT_PROFILES, tensor_shape
 from jpegrt.runtime.bundle import Bundle, find_bundle, open_bundle, shipped_bundles
 from jpegrt.runtime.engine_files import (
@@ -158,8 +160,29 @@ def test_sizes_of_ones_own(jpegrt: CommandLine, rtx: FakeTensorRt, tmp_path: Pat
 
 def test_shapes_are_in_cells() -> None:
     spec = find_bundle("cellnet").spec
-    assert tensor_shape((-1, 4, -1, -1), (2, 64, 97), spec) == (2, 4, 32, 49)
-    assert tensor_shape((-1, 192), (2, 64, 97), spec) == (2, 192)
+    assert tensor_shape("luma", (-1, 4, -1, -1), (2, 64, 97), spec) == (2, 4, 32, 49)
+    assert tensor_shape("tables", (-1, 192), (2, 64, 97), spec) == (2, 192)
+
+
+def test_what_is_enlarged_already_is_larger() -> None:
+    spec = find_bundle("cisr-tiny-x2").spec
+    assert tensor_shape("image", (-1, 3, -1, -1), (2, 64, 97), spec) == (2, 3, 64, 97)
+    assert tensor_shape("high", (-1, 3, -1, -1), (2, 64, 97), spec) == (2, 3, 128, 194)
+
+
+def test_an_unfolded_models_graphs_are_built(
+    jpegrt: CommandLine, rtx: FakeTensorRt, tmp_path: Path
+) -> None:
+    command = ("build", "cisr-tiny-x2", "-o", tmp_path, "--target", "sm86", "--precision", "fp32")
+    outcome = jpegrt(*command, "--graph", "arm_guide", "arm")
+    assert outcome.code == 0, outcome.err
+    assert rtx.builds == 2
+    engine = tmp_path / "arm.fp32.rtx-1.7.1.sm86.engine"
+    built_for = json.loads(engine.read_bytes().removeprefix(MAGIC).partition(b"\n")[0])
+    small = dict(built_for[1][0])
+    assert small["image"][1] == [1, 3, 512, 768]
+    assert small["high"][1] == [1, 3, 1024, 1536]
+    assert "cisr-tiny-x2 arm in fp32" in jpegrt("inspect", engine).out
 
 
 def test_what_a_target_lacks_fails_alone(
@@ -396,6 +419,13 @@ def test_inspecting_a_model(jpegrt: CommandLine) -> None:
     assert rows["grey", "fp32"]["peak_bytes"] >= 2 * 32 * 512 * 512 * 4
     assert rows["grey", "fp32"]["inputs"]["luma"] == ["n", 4, "rows", "columns"]
     assert "grey fp32:" in jpegrt("inspect", "cellnet").out
+
+
+def test_inspecting_an_unfolded_model() -> None:
+    bundle = find_bundle("cisr-tiny-x2")
+    graph = onnx.load_from_string(bundle.read_graph("arm_guide", "fp32"))
+    # Its only input is the enlarged image: 3 planes of 2048 x 2048, and as many features at least.
+    assert inspect_graph(graph, bundle.spec).peak_bytes >= 2 * 3 * 2048 * 2048 * 4
 
 
 def real_build(folder: Path, *options: str) -> Outcome:

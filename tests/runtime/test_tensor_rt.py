@@ -11,6 +11,7 @@ from hashlib import sha256
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -350,6 +351,18 @@ def test_no_gpu(
         Session("cellnet", engine="rtx", device=-1)
     with pytest.raises(UsageError, match="engine onnxruntime runs on the CPU: name no device"):
         Session("cellnet", engine="onnxruntime", device=0)
+
+
+@pytest.mark.parametrize("options", [{"device": 0}, {"engines": Path()}])
+def test_options_that_would_do_nothing(options: dict[str, Any], jpegrt: CommandLine) -> None:
+    with pytest.raises(UsageError, match="nothing runs on a GPU: name no device and no folder"):
+        Session("none", **options)
+    if "engines" in options:
+        with pytest.raises(UsageError, match="engine onnxruntime runs a model's own graphs: name"):
+            Session("cellnet", engine="onnxruntime", **options)
+    name, value = next(iter(options.items()))
+    outcome = jpegrt("restore", "a.jpg", "-o", "b.png", "--model", "none", f"--{name}", value)
+    assert outcome.code == 2 and "without a model nothing runs on a GPU" in outcome.complaint
 
 
 @pytest.mark.parametrize("name", ENGINES)
