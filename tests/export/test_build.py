@@ -428,8 +428,8 @@ def test_inspecting_an_unfolded_model() -> None:
     assert inspect_graph(graph, bundle.spec).peak_bytes >= 2 * 3 * 2048 * 2048 * 4
 
 
-def real_build(folder: Path, *options: str) -> Outcome:
-    process = start("build", "cellnet", "-o", folder, "--flavour", "rtx", *options)
+def real_build(model: str, folder: Path, *options: str) -> Outcome:
+    process = start("build", model, "-o", folder, "--flavour", "rtx", *options)
     out, err = process.communicate(timeout=500)
     return Outcome(process.returncode, out, err)
 
@@ -438,12 +438,21 @@ def real_build(folder: Path, *options: str) -> Outcome:
 def test_tensorrt_for_rtx_takes_our_graphs(tmp_path: Path) -> None:
     """Its parser and compiler themselves, for a GPU that is not here, in processes of their own."""
     precisions = ("--precision", "fp16", "int8", "--graph", "grey", "420", "-j", "2")
-    outcome = real_build(tmp_path, "--target", "sm75", "sm89", *precisions)
+    outcome = real_build("cellnet", tmp_path, "--target", "sm75", "sm89", *precisions)
     assert outcome.code == 0, outcome.err
     engines = sorted(tmp_path.glob("*.engine"))
     assert len(engines) == 8
     for engine in engines:
         assert len(read_whole(engine, read_facts(engine))) > 100_000
+
+
+@pytest.mark.slow
+def test_tensorrt_for_rtx_takes_images_of_two_sizes(tmp_path: Path) -> None:
+    """It checks what each profile makes of every size in the graph."""
+    options = ("--target", "sm89", "--precision", "fp32", "--graph", "arm")
+    outcome = real_build("cisr-tiny-x2", tmp_path, *options)
+    assert outcome.code == 0, outcome.err
+    assert len(list(tmp_path.glob("*.engine"))) == 1
 
 
 @pytest.mark.slow
@@ -469,7 +478,7 @@ def test_a_build_killed_at_any_moment_leaves_the_next_one_work_alone(tmp_path: P
         for path in tmp_path.glob(".*.lock"):
             path.touch()  # what a dead process locked is free, and is used again
     assert killed >= 5
-    outcome = real_build(tmp_path, *options)
+    outcome = real_build("cellnet", tmp_path, *options)
     assert outcome.code == 0, outcome.err
     engines = list(tmp_path.glob("*.engine"))
     assert len(engines) == 4
