@@ -22,13 +22,16 @@ from jpegrt.export.profiles import DEFAULT_PROFILES
 from jpegrt.runtime.bundle import list_bundles
 from jpegrt.runtime.errors import UsageError
 from jpegrt.runtime.output import write_json
+from jpegrt.runtime.session import usable_cpus
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("-o", "--output", type=Path, default=Path("build/engines"), metavar="DIR")
     parser.add_argument("--json", type=Path, default=Path("build/engines.json"), metavar="REPORT")
-    parser.add_argument("-j", type=int, default=1, metavar="N", help="how many at a time")
+    # A builder takes gigabytes of memory.
+    usual = min(usable_cpus(), 4)
+    parser.add_argument("-j", type=int, default=usual, metavar="N", help="how many at a time")
     arguments = parser.parse_args()
     vendor = find_vendor("rtx")
     started = time.perf_counter()
@@ -61,6 +64,7 @@ def main() -> int:
         "profiles": {profile.name: profile.to_json() for profile in DEFAULT_PROFILES},
         "wall_seconds": round(time.perf_counter() - started, 1),
         "processor_seconds": round(sum(os.times()[:4]), 1),
+        "processes": arguments.j,
         "engines_found": sum(bool(row.get("was_there")) for row in rows),
         "left_out": left_out,
         "engines": rows,

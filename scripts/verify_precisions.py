@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jpegrt.export.engine_graphs import derivable_from, derived_bundle
+from jpegrt.export.engine_graphs import derivable_from, derive
 from jpegrt.export.half_emulation import HalfEmulation
 from jpegrt.kernels import Engine, Tensors
 from jpegrt.runtime.bundle import Bundle, find_bundle, list_bundles
@@ -129,7 +129,7 @@ def emulation(bundle: Bundle, precision: str, folder: Path, threads: int) -> Eng
     """Of the bundle's graphs, or of those derived from them, which are written into `folder`."""
     if precision not in bundle.precisions:
         folder.mkdir()
-        bundle = derived_bundle(bundle, precision, folder)
+        bundle, _ = derive(bundle, precision, folder, print)
     return HalfEmulation(bundle, precision, threads)
 
 

@@ -19,9 +19,11 @@ from tests.runtime.fake_tensorrt_runtime import MAGIC
 from jpegrt.export import build as build_module
 from jpegrt.export import builder
 from jpegrt.export.build import BuildRequest, build
+from jpegrt.export.engine_graphs import DerivationError
 from jpegrt.export.half_precision import to_half
 from jpegrt.export.inspection import inspect_graph
 from jpegrt.export.profiles import DEFAULT_PROFILES, tensor_shape
+from jpegrt.export.symmetric import integer_layers
 from jpegrt.runtime.bundle import Bundle, find_bundle, open_bundle, shipped_bundles
 from jpegrt.runtime.engine_files import (
     engine_cache,
@@ -31,6 +33,7 @@ from jpegrt.runtime.engine_files import (
     sidecar_of,
 )
 from jpegrt.runtime.errors import UsageError
+from jpegrt.runtime.verification import Comparison, Verification
 
 RTX = {"flavour": "rtx", "version": "1.7.1", "target": "sm86"}
 
@@ -273,10 +276,45 @@ def test_a_derived_precision_that_loses_too_much_is_not_built(
     jpegrt: CommandLine, rtx: FakeTensorRt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jpegrt.export.engine_graphs._TOLERANCE_DB", {"int8-symmetric": 0.001})
+    monkeypatch.setattr("jpegrt.export.engine_graphs._IN_HALF", ())
     outcome = jpegrt("build", "cellnet", "-o", tmp_path, "--target", "sm86", "--precision", "int8")
     assert outcome.code == 1
     assert "int8-symmetric cannot be derived for cellnet" in outcome.err
     assert (rtx.builds, names(tmp_path)) == (0, set())
+
+
+@pytest.mark.parametrize(("loses_up_to", "in_half"), [(-1, 0), (1, 2), (9, None)])
+def test_the_last_layers_are_in_half_if_that_is_what_it_takes(
+    rtx: FakeTensorRt,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    loses_up_to: int,
+    in_half: int | None,
+) -> None:
+    bundle = find_bundle("hrcnn")
+    layers = integer_layers(onnx.load_from_string(bundle.read_graph("luma", "int8")))
+
+    def left_out(graph: bytes) -> list[str]:
+        return [name for name in layers if name not in integer_layers(onnx.load_from_string(graph))]
+
+    def verify(bundle: Bundle, derived: Bundle, precision: str) -> Verification:
+        names = left_out(derived.read_graph("luma", precision))
+        assert names == layers[len(layers) - len(names) :]
+        loss_db = 0.16 if len(names) <= loses_up_to else 0.14
+        comparison = Comparison("luma", 40, -loss_db, 1.0, 0.1, (0.0,), True)
+        return Verification((comparison,), 0.15)
+
+    monkeypatch.setattr("jpegrt.export.engine_graphs._verify", verify)
+    lines: list[str] = []
+    request = BuildRequest(bundle, tmp_path, ["sm86"], ["int8"], DEFAULT_PROFILES, "rtx")
+    if in_half is None:
+        with pytest.raises(DerivationError, match=r"it would lose 0\.160 dB of 0\.15 allowed"):
+            build(request, lines.append)
+        return
+    (built,) = build(request, lines.append)
+    graph = built.engine.read_bytes().removeprefix(MAGIC).partition(b"\n")[2]
+    assert left_out(graph) == layers[len(layers) - in_half :]
+    assert any("the last 2 of its layers in fp16" in line for line in lines) == bool(in_half)
 
 
 def test_two_at_once_build_once(bundle: Bundle, rtx: FakeTensorRt, tmp_path: Path) -> None:

@@ -65,7 +65,11 @@ def _restore_relus(model: onnx.ModelProto, weights: dict[str, TensorProto]) -> N
 def integer_layers(model: onnx.ModelProto) -> list[str]:
     """The convolutions that a quantised graph computes with integers, in its order."""
     restored = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
-    return [n.name for n in model.graph.node if n.op_type == "Conv" and n.input[0] in restored]
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "Conv" and restored.issuperset(node.input[:2])
+    ]
 
 
 def _restore_products(
