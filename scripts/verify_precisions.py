@@ -6,6 +6,7 @@ from that by the order of its sums alone. Centre crops of at most 256 pixels a s
 takes them; a model that enlarges gets them reduced. Minutes for each model: the report is written
 after each result, and what it has already, of the same graphs on the same images, is not measured
 again. So a run may be ended, and models be measured one by one into one report.
+`scripts/record_precisions.py` has the cards show it.
 """
 
 import argparse
@@ -32,7 +33,16 @@ from jpegrt.runtime.output import write_json
 from jpegrt.runtime.verification import CROP_PX, TOLERANCE_DB, load_crop, verify
 
 # What makes a result of a report the same measurement.
-_MEASUREMENT = ("model", "graphs", "precision", "engine", "set", "images", "crop_px", "qualities")
+_MEASUREMENT = (
+    "model",
+    "files_sha256",
+    "precision",
+    "engine",
+    "set",
+    "images",
+    "crop_px",
+    "qualities",
+)
 
 
 def main() -> int:
@@ -82,7 +92,7 @@ def measured(
         for precision, engine_name, engine in engines(bundle, Path(scratch), threads):
             facts = {
                 "model": bundle.name,
-                "graphs": digest(bundle),
+                "files_sha256": bundle.files_sha256,
                 "precision": precision,
                 "engine": engine_name,
                 **images,
@@ -131,12 +141,6 @@ def emulation(bundle: Bundle, precision: str, folder: Path, threads: int) -> Eng
         folder.mkdir()
         bundle, _ = derive(bundle, precision, folder, print)
     return HalfEmulation(bundle, precision, threads)
-
-
-def digest(bundle: Bundle) -> str:
-    """Of all that a bundle lists: other graphs or weights have another."""
-    files = {name: facts["sha256"] for name, facts in bundle.manifest["files"].items()}
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 class Remembered:

@@ -13,10 +13,12 @@ from PIL import Image
 from tests.runtime.pixel_bundles import write_pixel_bundle
 
 from jpegrt.kernels import Engine, Tensors
-from jpegrt.runtime.bundle import MANIFEST
+from jpegrt.runtime.bundle import MANIFEST, open_bundle
+from jpegrt.runtime.model_card import model_card
 from jpegrt.runtime.verification import shipped_original
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "verify_precisions.py"
+RECORD = SCRIPT.with_name("record_precisions.py")
 
 
 @pytest.fixture
@@ -62,14 +64,29 @@ def test_a_report_of_several_runs(
     assert [row["crop_px"] for row in rows()] == [48, 32]
     manifest = json.loads((first / MANIFEST).read_text())
     (file,) = manifest["files"].values()
-    before = rows()[0]["graphs"]
+    before = rows()[0]["files_sha256"]
     content = (first / "only.onnx").read_bytes() + b"\x12\x00"  # another name of what wrote it
     (first / "only.onnx").write_bytes(content)
     file.update(sha256=sha256(content).hexdigest(), bytes=len(content))
     (first / MANIFEST).write_text(json.dumps(manifest))
     assert run("--models", str(first), "--crop", "48") == 0
     assert "is in the report" not in capsys.readouterr().out
-    assert before not in [row["graphs"] for row in rows()]
+    after = [row["files_sha256"] for row in rows()]
+    assert before not in after
+    # The cards show what is of the bundle's present graphs, and say what is missing.
+    command = [str(RECORD), str(report), str(first), str(second)]
+    monkeypatch.setattr(sys, "argv", command)
+    assert runpy.run_path(str(RECORD), run_name="record_precisions")["main"]() == 0
+    for folder, pixels in ((first, 48), (second, 32)):
+        line = f"| fp16 | float16 rounded | originals, 2 images | {pixels} x {pixels} | Q10 Q40 |"
+        assert line in model_card(open_bundle(folder).manifest)
+    stale = [{**row, "files_sha256": before} for row in rows()]
+    report.write_text(json.dumps({"results": stale}))
+    assert runpy.run_path(str(RECORD), run_name="record_precisions")["main"]() == 1
+    assert "not in the report: small-luma-x2, small-rgb-x1" in capsys.readouterr().err
+    report.write_text(
+        json.dumps({"results": [{**row, "files_sha256": after[n]} for n, row in enumerate(stale)]})
+    )
     # What fails is told by the exit code, whether it was measured now or before.
     failed = [{**row, "passed": False} for row in rows()]
     report.write_text(json.dumps({"results": failed}))
