@@ -15,7 +15,13 @@ from jpegrt.kernels import NativeError, Pipeline, Status, Timings
 from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS, CoefficientReader
 from jpegrt.kernels.cuda import Cuda
 from jpegrt.runtime.bundle import find_bundle
-from jpegrt.runtime.engines import choose_precision, create_engine, resolve_engine, runs_on_gpu
+from jpegrt.runtime.engines import (
+    check_options,
+    choose_precision,
+    create_engine,
+    resolve_engine,
+    runs_on_gpu,
+)
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
 from jpegrt.runtime.memory import Memory, bytes_per_px, tile_px_for
 from jpegrt.runtime.pixel_files import is_pixel_file, read_pixels
@@ -114,18 +120,22 @@ class Session:
         self._allow_damaged, self._max_pixels, self._threads = allow_damaged, max_pixels, threads
         self._header = CoefficientReader()
         spec = network = cuda = None
-        if model != "none":
+        if model == "none":
+            if device is not None or engines is not None:
+                raise UsageError(
+                    "without a model nothing runs on a GPU: name no device and no folder of engines"
+                )
+        else:
             bundle = find_bundle(model)
             self.model_name = bundle.name
             self.engine_name = resolve_engine(engine)
+            check_options(self.engine_name, device, engines)
             self.precision = choose_precision(self.engine_name, bundle, precision)
             spec = bundle.spec
             self.takes_pixels, self.enlargement = spec.takes_pixels, spec.enlargement
             if runs_on_gpu(self.engine_name):
                 gpu = open_gpu(device or 0)
                 cuda = None if spec.takes_pixels else gpu
-            elif device is not None:
-                raise UsageError(f"engine {self.engine_name} runs on the CPU: name no device")
             network = create_engine(
                 self.engine_name,
                 bundle,
