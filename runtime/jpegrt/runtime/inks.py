@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from jpegrt.runtime.strength import deepened
 from jpegrt.runtime.strips import Pixels, Strips
 
 _STRIP_ROWS = 256  # converted at once, so that wide copies of whole images are never held
@@ -62,7 +63,7 @@ def _converter(icc: bytes) -> Callable[[Pixels], Pixels]:
         rgb = ImageCms.applyTransform(cmyk_image(levels.astype(np.uint8)), transform)
         assert rgb is not None  # it is only if converted in place
         converted: NDArray[np.uint8] = np.asarray(rgb)
-        return converted * np.uint16(257) if deep else converted
+        return deepened(converted, 16 if deep else 8)
 
     return convert
 
@@ -70,5 +71,6 @@ def _converter(icc: bytes) -> Callable[[Pixels], Pixels]:
 def _light(pixels: Pixels) -> Pixels:
     highest = np.iinfo(pixels.dtype).max
     light = np.uint32(highest) - pixels
-    rgb: NDArray[Any] = (light[..., :3] * light[..., 3:] + np.uint32(highest // 2)) // highest
-    return rgb.astype(pixels.dtype)
+    rgb = (light[..., :3] * light[..., 3:] + np.uint32(highest // 2)) // np.uint32(highest)
+    levels: NDArray[Any] = rgb.astype(pixels.dtype)
+    return levels

@@ -243,7 +243,7 @@ class Session:
         """Raises NativeError or RestoreError."""
         decodes = self._decodes or strength == 0
         if isinstance(source, bytes) and (not self.takes_pixels or is_jpeg(source)):
-            self._admit_jpeg(source, depth, times=1 if decodes or strength == 1 else 2)
+            self._admit_jpeg(source, depth, blended=not decodes and strength < 1)
         else:
             source = self._admitted_pixels(source, depth)
         self._last, self._account = self._pipeline, PLAINLY
@@ -293,11 +293,11 @@ class Session:
                 advice = "; other images need a model of the domain luma or rgb"
             raise RestoreError(f"{error}{advice}") from error
 
-    def _admit_jpeg(self, jpeg: bytes, depth: int, *, times: int = 1) -> None:
-        """times: how often its coefficients are held. Raises NativeError or RestoreError."""
+    def _admit_jpeg(self, jpeg: bytes, depth: int, *, blended: bool = False) -> None:
+        """blended: whether it is decoded plainly besides. Raises NativeError or RestoreError."""
         header = self._header.read_header(jpeg, max_pixels=self._max_pixels)
         samples = sum(component.width * component.height for component in header.components)
-        held = len(jpeg) + times * 2 * samples
+        held = len(jpeg) + (4 if blended else 2) * samples
         self._admit((header.width, header.height), len(header.components), held, depth)
 
     def _admitted_pixels(self, source: bytes | NDArray[np.uint8], depth: int) -> NDArray[np.uint8]:
