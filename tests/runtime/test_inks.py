@@ -126,7 +126,7 @@ def test_large_ones_in_strips(tmp_path: Path, jpegrt: CommandLine) -> None:
         assert strips.count > 1
         pieces = strips.joined()
     assert np.abs(pieces.astype(int) - whole).max() <= 1
-    options = ("--model", "none", "--memory", "2M", "--engine", "onnxruntime")
+    options = ("--model", "none", "--memory", "161M", "--engine", "onnxruntime")
     for name in ("out.tiff", "out.png"):
         outcome = jpegrt("restore", tmp_path / "in.jpg", "-o", tmp_path / name, *options)
         assert outcome.code == 0, outcome.err
