@@ -1,5 +1,6 @@
 """CMYK and YCCK: the plain decoder against libjpeg, and what models are given of inks."""
 
+import ctypes as ct
 import io
 from typing import Any
 
@@ -19,8 +20,10 @@ from jpegrt.kernels import (
     Pipeline,
     Status,
     Tensors,
+    _native,
     read_coefficients,
 )
+from jpegrt.kernels._native import lib
 from jpegrt.kernels.coefficients import Colour
 
 INKS = synthetic(50, 71, 4)
@@ -159,6 +162,25 @@ def test_models_on_pixels(libjpeg: Libjpeg, name: str, domain: str, tile_px: int
         weights = [0.299, 0.587, 0.114]
         difference = (255 - restored[..., :3]) @ weights - light[..., :3] @ weights / 2
         assert np.abs(difference).mean() < 1
+
+
+@pytest.mark.parametrize("name", ["CMYK", "CMYK, not inverted", "YCCK 4:2:0"])
+def test_coefficients_of_the_callers(libjpeg: Libjpeg, name: str) -> None:
+    jpeg = jpeg_of(libjpeg, name)
+    expected = restore(Pipeline(), jpeg)
+    reader, image = ct.c_void_p(), _native.Image()
+    lib.jpegrt_coefficients_create(ct.byref(reader))
+    lib.jpegrt_coefficients_read(reader, jpeg, len(jpeg), None, ct.byref(image))
+    pipeline = Pipeline()  # kept, with its handle
+    session, pixels = pipeline._handle, np.full(expected.shape, 99, np.uint8)
+    assert lib.jpegrt_session_load(session, ct.byref(image)) == Status.OK
+    lib.jpegrt_session_restore(session, pixels.ctypes.data, pixels.strides[0])
+    np.testing.assert_array_equal(pixels, expected)
+    for colour in (0, 1, 2, 5):
+        image.colour = colour
+        status = lib.jpegrt_session_load(session, ct.byref(image))
+        assert status == Status.INVALID_ARGUMENT
+    lib.jpegrt_coefficients_destroy(reader)
 
 
 def test_damaged_files_are_refused_or_salvaged(libjpeg: Libjpeg) -> None:
