@@ -58,7 +58,7 @@ def _describe(jpeg: JpegImage, size: int) -> dict[str, Any]:
         "bits_per_pixel": round(8 * size / (jpeg.width * jpeg.height), 3),
         "colour": jpeg.colour.name.lower(),
         "subsampling": jpeg.subsampling,
-        "inverted": jpeg.inverted if len(jpeg.components) == 4 else None,
+        **({"inverted": jpeg.inverted} if len(jpeg.components) == 4 else {}),
         "coding": jpeg.coding.name.lower(),
         "entropy_coding": "arithmetic" if jpeg.arithmetic else "huffman",
         "restart_interval": jpeg.restart_interval,
@@ -104,7 +104,7 @@ def _text(path: Path, d: dict[str, Any]) -> str:
             f"({d['bits_per_pixel']} bits a pixel)"
         ),
         f"  colour       {d['colour']}, {d['subsampling']}"
-        + {True: ", inverted (0 is all ink)", False: ", 0 is no ink", None: ""}[d["inverted"]],
+        + {True: ", inverted (0 is all ink)", False: ", 0 is no ink", None: ""}[d.get("inverted")],
         f"  coding       {d['coding']}, {d['entropy_coding']}, "
         + (
             f"restart every {d['restart_interval']} MCUs"
