@@ -138,7 +138,7 @@ def find_bundle(model: str) -> Bundle:
     names = [file.parent.name for file in sorted(shipped_bundles().glob(f"*/{MANIFEST}"))]
     names += [file.parent.name for file in sorted(fetched_bundles().glob(f"[!.]*/{MANIFEST}"))]
     raise UsageError(
-        f"unknown model {model}: choose one of {', '.join(names)}, none, or a bundle's folder"
+        f"unknown model {model}: choose one of {', '.join(names)}, auto, none, or a bundle's folder"
     )
 
 
