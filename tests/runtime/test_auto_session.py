@@ -79,6 +79,27 @@ def test_recompressed_files_are_restored_from_the_first(
     assert auto.timings.network_ms > 0
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_files_whose_first_compression_was_finer(
+    auto: Session, cellnet: Session, mode: str
+) -> None:
+    jpeg, original = twice(photograph(mode)[:251, :317], 75, 60, (0, 0))
+    restored = auto.restore(jpeg)
+    assert restored.shape == original.shape
+    least = 0.3 if mode == "L" else 0.1  # dB; chroma is restored as ever
+    assert psnr(restored, original) > psnr(cellnet.restore(jpeg), original) + least
+    choice = auto.account.choice
+    assert choice and choice.endswith("on the same grid: restored from what both left")
+    # The next image is told its own steps again.
+    plain = encode(photograph(), quality=60)
+    np.testing.assert_array_equal(auto.restore(plain), cellnet.restore(plain))
+    # Padded to whole blocks it would be beyond the limit.
+    size = original.shape[0] * original.shape[1]
+    session = open_session("auto", engine="onnxruntime", threads=1, max_pixels=size)
+    session.restore(jpeg)
+    assert session.account.choice == "its tables are like those of quality 60"
+
+
 def test_a_strength_that_is_given_is_taken() -> None:
     def restored(strength: float, jpeg: bytes) -> Pixels:
         session = open_session("auto", engine="onnxruntime", threads=1, strength=strength)

@@ -14,6 +14,7 @@ from tests.runtime.command_line import CommandLine
 from tests.runtime.jpegs import claiming, encode
 from tests.runtime.recompressed import photograph, twice
 
+from jpegrt.runtime.recompression import LIKELY_FINER_SCORE, LIKELY_SCORE
 from jpegrt.runtime.tables import ANNEX_K_CHROMA, ANNEX_K_LUMA, scaled_table
 
 
@@ -107,18 +108,25 @@ def test_a_damaged_file_is_described(jpegrt: CommandLine, photo: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("crop", "grid"), [((4, 3), "its blocks begin 4 down, 5 across"), ((0, 0), "same grid")]
+    ("first", "second", "crop", "grid"),
+    [
+        (30, 75, (4, 3), "its blocks begin 4 down, 5 across"),
+        (30, 75, (0, 0), "same grid"),
+        (80, 70, (0, 0), "same grid"),
+    ],
 )
 def test_a_recompressed_file_is_told(
-    jpegrt: CommandLine, photo: Path, crop: tuple[int, int], grid: str
+    jpegrt: CommandLine, photo: Path, first: int, second: int, crop: tuple[int, int], grid: str
 ) -> None:
-    photo.write_bytes(twice(photograph(), 30, 75, crop)[0])
+    photo.write_bytes(twice(photograph(), first, second, crop)[0])
     found = json.loads(jpegrt("info", photo, "--json").out)["recompression"]
-    score = found.pop("score")
-    shift = [-pixels % 8 for pixels in crop]
-    assert found == {"confidence": "likely", "first_quality": 30, "shift": shift}
-    assert score > 20
-    line = f"  recompressed likely: first quality about 30, {grid} (score {score})"
+    score, shift = found.pop("score"), [-pixels % 8 for pixels in crop]
+    finer = first > second
+    assert found == {
+        "confidence": "likely", "first_quality": first, "shift": shift, "finer": finer
+    }  # fmt: skip
+    assert score > (LIKELY_FINER_SCORE if finer else LIKELY_SCORE)
+    line = f"  recompressed likely: first quality about {first}, {grid} (score {score})"
     assert line in jpegrt("info", photo).out.splitlines()
 
 

@@ -62,3 +62,17 @@ def test_an_engine_loads_its_own_package_only() -> None:
         f"Session(engine='onnxruntime').restore({str(EXAMPLE / 'example.jpg')!r})"
     )
     assert loaded_by(code) == {"onnxruntime"}
+
+
+def test_openvino_reports_nothing_to_its_makers() -> None:
+    code = (
+        "import sys\n"
+        "import jpegrt.runtime.engines.open_vino\n"
+        "assert 'openvino' in sys.modules\n"
+        "assert 'openvino_telemetry' not in sys.modules\n"
+        "import openvino_telemetry"  # programs that want it have it
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert (result.returncode, result.stderr) == (0, "")

@@ -31,7 +31,7 @@ def test_a_coarser_first_compression_is_found(
 ) -> None:
     image = read_coefficients(twice(photograph(mode), first, second, crop)[0])
     found = find_recompression(image)
-    assert found and found.is_likely
+    assert found and found.is_likely and not found.is_finer
     assert abs(found.quality - first) <= 2
     assert found.shift == tuple(-pixels % 8 for pixels in crop)
     assert can_go_back(image, found)
@@ -44,10 +44,22 @@ def test_one_compression_leaves_no_sign(mode: str, quality: int) -> None:
     assert find_recompression(read_coefficients(encode(pixels, quality=quality))) is None
 
 
-@pytest.mark.parametrize(("first", "second"), [(90, 40), (85, 75), (80, 70), (60, 50)])
-def test_a_finer_first_compression_is_not_taken_for_a_coarser_one(first: int, second: int) -> None:
+@pytest.mark.parametrize(("first", "second"), [(85, 75), (80, 70), (60, 50), (75, 60), (95, 90)])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_finer_first_compression_is_found_on_the_same_grid(
+    mode: str, first: int, second: int
+) -> None:
+    pixels = photograph(mode)
+    found = find_recompression(read_coefficients(twice(pixels, first, second, (0, 0))[0]))
+    assert found and found.is_likely and found.is_finer
+    assert abs(found.quality - first) <= 2
+    assert found.shift == (0, 0)
+    assert find_recompression(read_coefficients(twice(pixels, first, second, (4, 3))[0])) is None
+
+
+def test_a_first_compression_that_was_much_finer_is_left_alone() -> None:
     for crop in ((0, 0), (4, 3)):
-        assert find_recompression(read_coefficients(twice(GREY, first, second, crop)[0])) is None
+        assert find_recompression(read_coefficients(twice(GREY, 90, 40, crop)[0])) is None
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ import jpegrt.runtime
 from jpegrt.kernels import read_coefficients
 from jpegrt.runtime import Restoration, RestoreError, Session, UsageError, compare, restore
 from jpegrt.runtime import restoration as restoration_module
+from jpegrt.runtime.amounts import amount_at
+from jpegrt.runtime.auto_session import open_session
 from jpegrt.runtime.image_formats import FORMAT_NAMES
 from jpegrt.runtime.metadata import read_metadata
 
@@ -48,7 +50,7 @@ def test_an_image_as_session_and_command_line_restore_it(
         assert image.info["xmp"] == XMP % 1 == png.info["xmp"]
         assert image.info["dpi"] == pytest.approx(png.info["dpi"], abs=0.02)
         assert dict(image.getexif()) == dict(png.getexif())
-    session = Session(engine="onnxruntime", threads=1)
+    session = open_session("auto", engine="onnxruntime", threads=1)
     turned = np.rot90(session.restore(path), -1)
     for source in (str(path), path.read_bytes()):
         np.testing.assert_array_equal(restore(source, output="array", **FAST), turned)
@@ -83,7 +85,7 @@ def test_a_result_has_all_that_there_is(tmp_path: Path, orientation: int) -> Non
     assert (result.name, result.source) == ("photo.jpg", jpeg)
     account = result.account
     assert (account.model, account.precision, account.engine) == ("cellnet", "int8", "onnxruntime")
-    assert account.strength == 1
+    assert account.strength == amount_at(30, "420").strength
     assert account.choice == "its tables are like those of quality 30"
     assert result.timings.network_ms > 0
     assert result.metadata == read_metadata(jpeg)

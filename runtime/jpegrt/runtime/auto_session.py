@@ -1,5 +1,5 @@
 """Sessions that choose what is best for every JPEG, by measurement: the model, how much of its
-restoration to take, and whether to go back to an earlier compression."""
+restoration to take, and whether to take an earlier compression into account."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,11 +12,13 @@ import numpy as np
 from jpegrt.kernels import JpegImage, Timings
 from jpegrt.kernels.coefficients import CoefficientReader
 from jpegrt.runtime.amounts import Amount, amount_at, choose_amount
+from jpegrt.runtime.double_quantisation import recentred_jpeg
 from jpegrt.runtime.first_compression import can_go_back, first_jpeg, margin, replace_luma
 from jpegrt.runtime.recompression import Recompression, find_recompression
 from jpegrt.runtime.session import Account, Session, Source, content_of, is_jpeg
 from jpegrt.runtime.strength import blend
 from jpegrt.runtime.strips import Pixels, Strips
+from jpegrt.runtime.tables import estimate_quality
 
 AUTO = "auto"
 _USUAL_QUALITY = 75
@@ -34,8 +36,8 @@ class AutoSession(Session):
     """Restores every JPEG with the model and the strength that `amounts` has for its tables.
 
     Files that every model would make worse are decoded plainly. Those that `recompression` finds
-    to have been compressed with a coarser table before are restored from that, if the memory is
-    enough to hold them whole. `account` tells what was done, and why. Threads may share it.
+    to have been compressed before are restored from that, if its table was coarser, or with that in
+    mind, if it was finer; and if the memory is enough to hold them whole. `account` tells what was done, and why. Threads may share it.
 
     strength: for all images, instead of what is best for each; such as no model restores stay
         plain decodes. options: those of `Session`.
@@ -104,8 +106,12 @@ class AutoSession(Session):
         found = find_recompression(image)
         if not found or not can_go_back(image, found):
             return None
-        above, before = margin(found)
-        first_px = (image.width + before) * (image.height + above)
+        if found.is_finer and not self._of_luma(image, found)[0].takes_steps:
+            return None
+        more_down, more_across = margin(found)
+        if found.is_finer:
+            more_down, more_across = -image.height % 8, -image.width % 8
+        first_px = (image.width + more_across) * (image.height + more_down)
         return found if first_px <= self._max_pixels else None
 
     def _chosen(self, amount: Amount | None) -> tuple[Session, float]:
@@ -116,17 +122,28 @@ class AutoSession(Session):
             return self._usual, 0.0
         return self._model(amount.model), self._strength_of(amount)
 
+    def _of_luma(self, image: JpegImage, found: Recompression) -> tuple[Session, float]:
+        """What restores luma that was compressed twice, by the coarser table, and how much of it."""
+        table = image.components[0].table
+        assert table is not None
+        quality = estimate_quality(table).quality if found.is_finer else found.quality
+        return self._chosen(amount_at(quality, "grey"))
+
     def _restore_first(
         self, content: bytes, image: JpegImage, found: Recompression, depth: int
     ) -> Pixels:
-        """Restored from the first of two compressions."""
-        amount = amount_at(found.quality, "grey")
-        session, strength = self._chosen(amount)
-        above, before = margin(found)
-        luma, timings = session.restore_timed(first_jpeg(image, found), 16)
-        restored = luma[above:, before:]
+        """Restored by what both of two compressions tell."""
+        session, strength = self._of_luma(image, found)
+        if found.is_finer:
+            luma, timings = session.restore_told(*recentred_jpeg(image, found.table))
+            restored = luma[: image.height, : image.width]
+        else:
+            above, before = margin(found)
+            luma, timings = session.restore_timed(first_jpeg(image, found), 16)
+            restored = luma[above:, before:]
         if len(image.components) > 1:
-            rgb, of_whole = session.restore_timed(content, 16)
+            of_colour, _ = self._chosen(choose_amount(image))
+            rgb, of_whole = of_colour.restore_timed(content, 16)
             replace_luma(rgb, restored)
             restored = rgb
             timings = Timings(*map(sum, zip(astuple(timings), astuple(of_whole), strict=True)))
@@ -156,7 +173,8 @@ def _reason(amount: Amount) -> str:
 def _way_back(found: Recompression) -> str:
     down, across = found.shift
     grid = f"shifted by {down}, {across}" if down or across else "on the same grid"
-    return f"compressed before at quality {found.quality} or so, {grid}: restored from that"
+    before = f"compressed before at quality {found.quality} or so, {grid}"
+    return f"{before}: restored from " + ("what both left" if found.is_finer else "that")
 
 
 def open_session(model: str, *, strength: float | None = None, **options: Any) -> Session:

@@ -1,20 +1,17 @@
 """Whether a JPEG was made from a decoded JPEG, on the same grid of blocks or on a shifted one.
 
 Quantisation leaves DCT coefficients on multiples of the first table's steps, on the first file's
-grid. A second compression with finer steps blurs these peaks and does not remove them. So the low
-frequencies of luma are compared with the coarser tables of all of libjpeg's quality factors, on each
-of the 64 grids, in the middle of the image:
+grid. A second compression blurs these peaks and does not remove them. So the low
+frequencies of luma are compared with the tables of all of libjpeg's quality factors, on each of the 64
+grids, in the middle of the image:
 
 - On a shifted grid the decoded image's coefficients lie near multiples of the first steps t: the
   mean of cos(2 pi c / t) is above 0. Those that t makes 0 are left out; of the others, coefficients
   of a smooth distribution give a mean of 0 or less.
-- On the file's own grid coefficients are multiples n of its own steps, of a distribution that is
-  near geometric if they were quantised once. What each n has more, or fewer, than the geometric mean
-  of its neighbours is compared with the same cosine, and gaps between the first steps' multiples
-  have to be nearly empty.
+- On the file's own grid `double_quantisation` scores coarser and finer tables, by how often each
+  multiple of the file's own steps occurs. Finer ones on another grid leave nothing to find.
 
-A first compression that was finer than the file's leaves little to find, and did little harm. First
-tables that are not libjpeg's are found only where one of libjpeg's is close.
+First tables that are not libjpeg's are found only where one of libjpeg's is close.
 """
 
 from dataclasses import dataclass
@@ -23,8 +20,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from jpegrt.kernels import JpegImage
+from jpegrt.kernels import Component, JpegImage
 from jpegrt.kernels.unpack import samples_from_blocks
+from jpegrt.runtime.double_quantisation import is_explained, trace_scores
 from jpegrt.runtime.tables import ANNEX_K_LUMA, log_mean, scaled_table
 
 # Of 504 JPEGs compressed once, of 84 photographs at qualities from 15 to 92, one scores more than
@@ -33,7 +31,11 @@ from jpegrt.runtime.tables import ANNEX_K_LUMA, log_mean, scaled_table
 LEAST_SCORE = 16.0
 LIKELY_SCORE = 20.0
 
+# Finer first compressions: NULLFIGURES
+LIKELY_FINER_SCORE = 7.0
+
 _LARGEST_PX = 384  # of what is looked at
+_LARGEST_ON_OWN_PX = 768  # on the file's own grid
 _LEAST_PX = 64
 _GLANCE_PX = 192  # of what is looked at on every grid; the best one only is looked at closely
 _GLANCE_SCORE = 4.0  # from which on it is; scores double as sides do
@@ -43,9 +45,10 @@ _QUALITIES = tuple(range(5, 98))
 _SHIFTS = tuple((y, x) for y in range(8) for x in range(8) if y or x)
 _LEVELS = 1024  # magnitudes of coefficients that are counted, in half levels; larger are the last
 _MULTIPLES = 64  # of the file's own steps that are counted
-_ROUNDING = 1.0  # by which the first file's pixels, when rounded, move a coefficient
-_LARGEST_IN_GAPS = 0.35  # share of what is around them
 _COARSER = 0.15  # mean logarithm of steps from which a first table is told from the file's own
+# Mean logarithms of steps between which a finer first table is told from the file's own, and beyond
+# which nothing was gained by knowing it.
+_FINER, _FINEST = 0.05, 0.8
 _FEW = 50.0  # added to counts, so that a few coefficients score little
 
 Counts = NDArray[np.float32]
@@ -58,16 +61,18 @@ class Recompression:
     quality: libjpeg's quality factor, about.
     shift: where its blocks begin in the file's image, down and across, each 0 to 7.
     score: how far its traces stand out, in standard deviations of what chance would leave.
+    is_finer: whether its steps were smaller than the file's.
     """
 
     quality: int
     shift: tuple[int, int]
     score: float
+    is_finer: bool = False
 
     @property
     def is_likely(self) -> bool:
         """Or else only possible."""
-        return self.score >= LIKELY_SCORE
+        return self.score >= (LIKELY_FINER_SCORE if self.is_finer else LIKELY_SCORE)
 
     @property
     def table(self) -> NDArray[np.int64]:
@@ -84,55 +89,58 @@ def find_recompression(image: JpegImage) -> Recompression | None:
     assert luma.blocks is not None and luma.table is not None
     if min(luma.width, luma.height) < _LEAST_PX:
         return None
+    found = (_on_own_grid(luma), _on_shifted_grids(luma))
+    # Each has traces that look a little like the other's.
+    return max(filter(None, found), key=lambda each: each.score, default=None)
+
+
+def _on_own_grid(luma: Component) -> Recompression | None:
+    assert luma.blocks is not None and luma.table is not None
+    coarser_by = _mean_logarithms() - log_mean(luma.table)
+    is_finer = (coarser_by > -_FINEST) & (coarser_by < -_FINER)
+    (candidates,) = np.nonzero(is_finer | (coarser_by > _COARSER))
+    if not candidates.size:
+        return None
+    counts = _counts_of_multiples(luma.blocks[_middle_blocks(luma, _LARGEST_ON_OWN_PX)])
+    own = luma.table[_V, _U].astype(np.float64)
+    first = np.stack([_tables()[n][_V, _U] for n in candidates]).astype(np.float64)
+    scores = trace_scores(counts, own, first)
+    best = int(scores.argmax())
+    table = candidates[best]
+    found = Recompression(_QUALITIES[table], (0, 0), float(scores[best]), bool(is_finer[table]))
+    if found.is_finer:
+        return found if found.is_likely and is_explained(counts, own, first[best]) else None
+    return found if found.score >= LEAST_SCORE else None
+
+
+def _on_shifted_grids(luma: Component) -> Recompression | None:
+    assert luma.blocks is not None and luma.table is not None
     coarser = _mean_logarithms() > log_mean(luma.table) + _COARSER
     if not coarser.any():
         return None
-    rows, columns = (
-        slice(first, first + _LARGEST_PX // 8)
-        for first in (max(n - _LARGEST_PX // 8, 0) // 2 for n in luma.blocks.shape[:2])
-    )
-    blocks = np.ascontiguousarray(luma.blocks[rows, columns])
-    samples = samples_from_blocks(blocks, luma.table)
+    rows, columns = _middle_blocks(luma, _LARGEST_PX)
+    samples = samples_from_blocks(np.ascontiguousarray(luma.blocks[rows, columns]), luma.table)
     # Blocks at the right and the bottom may reach beyond the image.
     inside = samples[: luma.height - 8 * rows.start, : luma.width - 8 * columns.start]
-    best = max(
-        _on_own_grid(blocks, luma.table, coarser),
-        _on_shifted_grids(inside, coarser),
-        key=lambda found: found.score,
-    )
-    return best if best.score >= LEAST_SCORE else None
+    plane = inside.astype(np.float32) - 128
+    found = _likeliest(_middle(plane), _SHIFTS, coarser)
+    if found.score >= _GLANCE_SCORE:
+        found = _likeliest(plane, (found.shift,), coarser)
+    return found if found.score >= LEAST_SCORE else None
 
 
-def _on_own_grid(
-    blocks: NDArray[np.int16], own: NDArray[np.uint16], coarser: NDArray[np.bool_]
-) -> Recompression:
+def _middle_blocks(luma: Component, largest_px: int) -> tuple[slice, slice]:
+    """Rows and columns of blocks."""
+    assert luma.blocks is not None
+    n = largest_px // 8
+    first_row, first_column = (max(side - n, 0) // 2 for side in luma.blocks.shape[:2])
+    return slice(first_row, first_row + n), slice(first_column, first_column + n)
+
+
+def _counts_of_multiples(blocks: NDArray[np.int16]) -> NDArray[np.float64]:
+    """How often each multiple of its step occurs at each frequency, (frequencies, _MULTIPLES + 1)."""
     multiples = np.minimum(np.abs(blocks[:, :, _V, _U].astype(np.int64)), _MULTIPLES)
-    counts = _counts(multiples.reshape(-1, len(_V)), _MULTIPLES + 1).astype(np.float64)
-    # The multiples from 2 on: beside 1 are the zeros, which are many for reasons of their own.
-    before, here, after = counts[:, 1:-3], counts[:, 2:-2], counts[:, 3:-1]
-    excess = here - np.sqrt(before * after)
-    variance = here + (before + after) / 4
-    steps = own[_V, _U].astype(np.float64)[:, None]
-    values = steps * np.arange(2, _MULTIPLES - 1)
-    first_steps = np.stack([table[_V, _U] for table in _tables()])[..., None]
-    waves = np.cos(2 * np.pi * values / first_steps) * (first_steps != steps)
-    scores = (waves * excess).sum((1, 2)) / np.sqrt((waves**2 * variance).sum((1, 2)) + _FEW / 2)
-    # Other tables, finer ones too, leave patterns of their own, but not empty gaps where these are.
-    from_multiple = np.abs(values - first_steps * np.round(values / first_steps))
-    is_gap = from_multiple > steps / 2 + _ROUNDING
-    in_gaps = (is_gap * here).sum((1, 2))
-    around = (is_gap * (before + here + after) / 3).sum((1, 2))
-    scores[~coarser | (in_gaps > _LARGEST_IN_GAPS * around)] = 0
-    best = int(scores.argmax())
-    return Recompression(_QUALITIES[best], (0, 0), float(scores[best]))
-
-
-def _on_shifted_grids(samples: NDArray[np.uint8], coarser: NDArray[np.bool_]) -> Recompression:
-    plane = samples.astype(np.float32) - 128
-    glance = _likeliest(_middle(plane), _SHIFTS, coarser)
-    if glance.score < _GLANCE_SCORE:
-        return glance
-    return _likeliest(plane, (glance.shift,), coarser)
+    return _counts(multiples.reshape(-1, len(_V)), _MULTIPLES + 1).astype(np.float64)
 
 
 def _middle(plane: Counts) -> Counts:

@@ -29,6 +29,7 @@ from jpegrt.runtime.memory import Memory, bytes_per_px, tile_px_for
 from jpegrt.runtime.pixel_files import is_pixel_file, read_pixels
 from jpegrt.runtime.strength import blended, deepened, enlarged
 from jpegrt.runtime.strips import Pixels, Strips
+from jpegrt.runtime.told_steps import ToldSteps
 
 MOST_THREADS = 1024  # the native core's limit
 
@@ -122,6 +123,7 @@ class Session:
         self._allow_damaged, self._max_pixels, self._threads = allow_damaged, max_pixels, threads
         self._header = CoefficientReader()
         spec = network = cuda = None
+        self._told_steps: ToldSteps | None = None
         if model == "none":
             if device is not None or engines is not None:
                 raise UsageError(
@@ -147,6 +149,8 @@ class Session:
                     device=device or 0,
                     folder=engines,
                 )
+                if spec.domain == "cells" and cuda is None:
+                    network = self._told_steps = ToldSteps(network)
         try:
             self._memory = Memory.of(memory)
             if cuda and self._memory.is_limit:
@@ -212,6 +216,24 @@ class Session:
         with self.strips(source, depth) as strips:
             pixels = strips.joined()
             return pixels, self.timings
+
+    @property
+    def takes_steps(self) -> bool:
+        """Whether there is `restore_told`."""
+        return self._told_steps is not None
+
+    def restore_told(
+        self, jpeg: bytes, steps: NDArray[np.floating]
+    ) -> tuple[NDArray[np.uint16], Timings]:
+        """All of a grey JPEG's restoration, in 16 bits, by a model that is told these quantisation
+        steps, (8, 8), instead of the file's; and how long each stage took. Raises RestoreError."""
+        assert self._told_steps is not None
+        with self.strips_at(1, jpeg, 16) as strips:
+            self._told_steps.steps = np.ascontiguousarray(steps.reshape(1, 64), np.float32)
+            try:
+                return strips.joined().astype(np.uint16, copy=False), self.timings
+            finally:
+                self._told_steps.steps = None
 
     def strips(self, source: Source, depth: int = 8) -> AbstractContextManager[Strips]:
         """The restored image in strips, in 8 or 16 bits: `restore`'s pixels, some rows at a time,

@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Show a JPEG's geometry, sampling, tables and estimated quality factor, and whether it seems "
         "to have been compressed before: at which quality factor, about, and where the blocks of "
         "that time begin. Scores are in standard deviations; from 16 it is possible, from 20 likely. "
-        "A first compression that was finer than the last is not found."
+        "First compressions that were finer, which are found on the same grid, are likely from 7."
     )
     parser.add_argument("file", type=Path)
     parser.add_argument("--json", action="store_true")
@@ -90,6 +90,7 @@ def _recompression(jpeg: JpegImage) -> dict[str, Any] | None:
         "score": round(found.score, 1),
         "first_quality": found.quality,
         "shift": list(found.shift),
+        "finer": found.is_finer,
     }
 
 

@@ -1,10 +1,37 @@
-"""OpenVINO on the CPU."""
+"""OpenVINO on the CPU.
 
-import openvino as ov
+When it is imported it sends a report to its makers, by a child process that stays until the network
+has answered and complains on stderr if it is stopped; unless there is no package for that. So there
+is none while it is imported here.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from jpegrt.kernels import Tensors
 from jpegrt.runtime.bundle import Bundle
 from jpegrt.runtime.errors import RestoreError, one_line
+
+_REPORTING = "openvino_telemetry"
+
+
+@contextmanager
+def _without_reporting() -> Iterator[None]:
+    before = sys.modules.get(_REPORTING)
+    sys.modules[_REPORTING] = None  # type: ignore[assignment]  # as if it were not installed
+    try:
+        yield
+    finally:
+        del sys.modules[_REPORTING]
+        if before is not None:
+            sys.modules[_REPORTING] = before
+
+
+with _without_reporting():
+    import openvino as ov
+
+__all__ = ["OpenVinoEngine", "ov"]
 
 
 class OpenVinoEngine:

@@ -1,8 +1,7 @@
 """OpenVINO on the CPU, as its documentation has it, in the precision that the graph states."""
 
-import openvino as ov
-
 from jpegrt.runtime.bench.by_hand import Arrays, Load, Run
+from jpegrt.runtime.engines.open_vino import ov
 
 
 def load(graph: bytes, threads: int, device: str) -> Load | None:
