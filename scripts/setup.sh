@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv in the repository with jpegrt installed editable, and what that needs of the system.
 #
-# usage: scripts/setup.sh EXTRA...      (cpu openvino train export rtx dev; see pyproject.toml)
+# usage: scripts/setup.sh EXTRA...      (cpu openvino train export rtx ncnn dev; see pyproject.toml)
 #
 # Extras that .venv already has are kept. When neither the package's description nor the native
 # sources have changed since, nothing is downloaded or built. PYTHON names the interpreter to use.

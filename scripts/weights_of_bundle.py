@@ -1,8 +1,7 @@
-"""Weights to train or export with, out of a bundle of an unfolded network (cisr).
+"""Weights to train or export with, out of a bundle.
 
-cisr's shipped weights are in its bundle alone, which has all of them: twice would be too much for a
-source tree. Put them where the recipe's run would leave them, and `jpegrt train` and `jpegrt export`
-find them:
+What export does not fold is in a bundle bit by bit, so that the source tree has not all weights twice.
+Put them where the recipe's run would leave them, and `jpegrt train` and `jpegrt export` find them:
 
     python scripts/weights_of_bundle.py cisr-tiny-x2 -o runs/cisr-tiny-best/cisr-tiny-best.safetensors
 """
@@ -10,10 +9,11 @@ find them:
 import argparse
 from pathlib import Path
 
-from safetensors.torch import save_file
-
-from jpegrt.export.unfolded_model import weights_of
+from jpegrt.export.bundle_weights import load_bundle_weights
 from jpegrt.runtime.bundle import find_bundle
+from jpegrt.training.networks import build_network
+from jpegrt.training.recipe import load_recipe
+from jpegrt.training.weights import save_weights
 
 
 def main() -> None:
@@ -22,10 +22,14 @@ def main() -> None:
     )
     parser.add_argument("bundle", help="a model's name, or a bundle's folder")
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--recipe", help="whose network it is (default: the last in the manifest)")
     arguments = parser.parse_args()
-    weights = weights_of(find_bundle(arguments.bundle))
+    bundle = find_bundle(arguments.bundle)
+    recipe = arguments.recipe or bundle.manifest["training"]["recipes"][-1]
+    network = build_network(load_recipe(recipe).network)
+    load_bundle_weights(network, bundle)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, arguments.output)
+    save_weights(network, arguments.output)
 
 
 if __name__ == "__main__":

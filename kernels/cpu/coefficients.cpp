@@ -27,13 +27,13 @@ jpegrt_colour ColourOf(const jpeg_decompress_struct& decoder) {
     case JCS_RGB:
       return JPEGRT_COLOUR_RGB;
     case JCS_CMYK:
+      return JPEGRT_COLOUR_CMYK;
     case JCS_YCCK:
-      throw Error(JPEGRT_ERR_UNSUPPORTED,
-                  "CMYK JPEGs are not supported yet: convert it to RGB first");
+      return JPEGRT_COLOUR_YCCK;
     default:
-      throw Error(JPEGRT_ERR_UNSUPPORTED,
-                  "JPEGs with " + std::to_string(decoder.num_components) +
-                      " components of unknown colour are not supported: only grey, YCbCr and RGB");
+      throw Error(JPEGRT_ERR_UNSUPPORTED, "JPEGs with " + std::to_string(decoder.num_components) +
+                                              " components of unknown colour are not supported: "
+                                              "only grey, YCbCr, RGB, CMYK and YCCK");
   }
 }
 
@@ -158,6 +158,7 @@ jpegrt_image Coefficients::Geometry(const jpegrt_read_options& options) const {
   image.coding = decoder_.progressive_mode ? JPEGRT_CODING_PROGRESSIVE : JPEGRT_CODING_SEQUENTIAL;
   image.arithmetic = decoder_.arith_code ? 1 : 0;
   image.restart_interval = decoder_.restart_interval;
+  image.inverted = image.components == 4 && decoder_.saw_Adobe_marker ? 1 : 0;
 
   for (uint32_t c = 0; c < image.components; ++c) {
     image.component[c].h = static_cast<uint32_t>(decoder_.comp_info[c].h_samp_factor);

@@ -28,17 +28,19 @@ size_t Padded(uint32_t side, uint32_t minimum, uint32_t multiple) {
   return (least + multiple - 1) / multiple * multiple;
 }
 
-// One row of each plane, centred and scaled. `planes` begin where the row does in each.
-void FillRow(const uint8_t* row, uint32_t width, size_t channels, float scale,
+// One row of each plane, centred and scaled, of pixels that are `step` bytes apart. `planes` begin
+// where the row does in each.
+void FillRow(const uint8_t* row, uint32_t width, size_t step, size_t channels, float scale,
              float* const planes[3]) {
   for (size_t c = 0; c < channels; ++c)
     for (uint32_t x = 0; x < width; ++x)
-      planes[c][x] = (static_cast<float>(row[channels * x + c]) - 128) * scale;
+      planes[c][x] = (static_cast<float>(row[step * x + c]) - 128) * scale;
 }
 
-void SplitRow(const uint8_t* row, uint32_t width, float scale, float* luma, float* cb, float* cr) {
+void SplitRow(const uint8_t* row, uint32_t width, size_t step, float scale, float* luma, float* cb,
+              float* cr) {
   for (uint32_t x = 0; x < width; ++x) {
-    const float red = row[3 * x], green = row[3 * x + 1], blue = row[3 * x + 2];
+    const float red = row[step * x], green = row[step * x + 1], blue = row[step * x + 2];
     const float level = Luma(red, green, blue);
     luma[x] = (level - 128) * scale;
     cb[x] = (blue - level) * (scale / 1.772f);
@@ -121,9 +123,9 @@ void PixelModel::Fill(const PixelView& view, const PixelTensors& tensors, Thread
           planes[c] = chroma + (c - 1) * chroma_plane + static_cast<size_t>(y) * width;
       }
       if (chroma && view.colour == JPEGRT_COLOUR_RGB)
-        SplitRow(row, width, scale_, planes[0], planes[1], planes[2]);
+        SplitRow(row, width, view.pixel_stride, scale_, planes[0], planes[1], planes[2]);
       else
-        FillRow(row, width, channels, scale_, planes);
+        FillRow(row, width, view.pixel_stride, channels, scale_, planes);
       // Grey for a network of three channels: three times the same.
       for (size_t c = channels; c < tensors.planes; ++c)
         std::copy(planes[0], planes[0] + width, planes[c]);
@@ -153,7 +155,7 @@ void PixelModel::Write(const PixelView& view, const PixelTensors& tensors, const
     std::vector<float> scratch(view.width), rows(2 * static_cast<size_t>(width));
     for (uint32_t kept_row = first; kept_row < last; ++kept_row) {
       const uint32_t y = top + kept_row;
-      CellImage row = {{}, 1, pitch, plane, scale_};
+      CellImage row = {{}, 1, pitch, plane, scale_, scale_};
       for (size_t c = 0; c < tensors.planes; ++c) row.cells[c] = restored + c * plane + y * pitch;
       if (mix) {
         for (uint32_t x = 0; x < width; ++x)

@@ -18,7 +18,8 @@ struct PixelView {
   const uint8_t* data;
   size_t row_stride;  // bytes
   uint32_t width, height;
-  jpegrt_colour colour;  // what the channels are: one grey, R G B, or Y Cb Cr
+  jpegrt_colour colour;   // what the channels are: one grey, R G B, or Y Cb Cr
+  uint32_t pixel_stride;  // bytes; more than there are channels where others lie between
 };
 
 // The planes of an image's `image` and `image_restored`, padded to the model's size rule.

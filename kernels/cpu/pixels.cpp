@@ -49,21 +49,25 @@ JPEGRT_INLINE void RgbLevels(const float* luma, const float* cb, const float* cr
 template <int R, int Components, typename Pixel>
 JPEGRT_INLINE void Row(const CellImage& image, uint32_t y, uint32_t width, jpegrt_colour colour,
                        Pixel* pixels) {
-  const float gain = kUnit<Pixel> / image.scale;
+  const float gain = kUnit<Pixel> / image.scale, key_gain = kUnit<Pixel> / image.key_scale;
   Pixel levels[R * Components][kStrip];
   for (uint32_t x = 0; x < width; x += R * kStrip) {
     const uint32_t cells = std::min((width - x + R - 1) / R, kStrip);
     for (int dx = 0; dx < R; ++dx) {
       const size_t offset = ((y % R) * R + dx) * image.plane + (y / R) * image.pitch + x / R;
       Pixel(*out)[kStrip] = levels + dx * Components;
-      if constexpr (Components == 3) {
-        if (colour == JPEGRT_COLOUR_YCBCR) {
+      int c = 0;  // the first component that is a channel of its own
+      if constexpr (Components >= 3) {
+        if (colour == JPEGRT_COLOUR_YCBCR || colour == JPEGRT_COLOUR_YCCK) {
           RgbLevels(image.cells[0] + offset, image.cells[1] + offset, image.cells[2] + offset, gain,
                     cells, out[0], out[1], out[2]);
-          continue;
+          c = 3;
         }
       }
-      for (int c = 0; c < Components; ++c) GreyLevels(image.cells[c] + offset, gain, cells, out[c]);
+      for (; c < Components; ++c)
+        GreyLevels(image.cells[c] + offset, c < 3 ? gain : key_gain, cells, out[c]);
+      if constexpr (Components == 4)
+        for (c = 0; colour == JPEGRT_COLOUR_YCCK && c < 3; ++c) Invert(out[c], cells);
     }
     Pixel* strip = pixels + static_cast<size_t>(x) * Components;
     const uint32_t whole = std::min(cells, (width - x) / R);  // cells that end within the image
@@ -77,6 +81,8 @@ template <int R, typename Pixel>
 JPEGRT_INLINE void RowOf(const CellImage& image, uint32_t y, uint32_t width, jpegrt_colour colour,
                          Pixel* pixels) {
   if (colour == JPEGRT_COLOUR_GREY) return Row<R, 1>(image, y, width, colour, pixels);
+  if (colour == JPEGRT_COLOUR_CMYK || colour == JPEGRT_COLOUR_YCCK)
+    return Row<R, 4>(image, y, width, colour, pixels);
   Row<R, 3>(image, y, width, colour, pixels);
 }
 
@@ -98,7 +104,7 @@ JPEGRT_INLINE void AnyRow(const CellImage& image, uint32_t y, uint32_t width, jp
 }  // namespace
 
 JPEGRT_MULTIVERSIONED
-void PixelsFromSamples(const uint8_t* const samples[3], uint32_t width, jpegrt_colour colour,
+void PixelsFromSamples(const uint8_t* const samples[], uint32_t width, jpegrt_colour colour,
                        uint8_t* pixels) {
   if (colour == JPEGRT_COLOUR_GREY) {
     for (uint32_t x = 0; x < width; ++x) pixels[x] = samples[0][x];
@@ -107,6 +113,21 @@ void PixelsFromSamples(const uint8_t* const samples[3], uint32_t width, jpegrt_c
   if (colour == JPEGRT_COLOUR_RGB) {
     for (uint32_t x = 0; x < width; ++x)
       for (int c = 0; c < 3; ++c) pixels[3 * x + c] = samples[c][x];
+    return;
+  }
+  if (colour == JPEGRT_COLOUR_CMYK) {
+    for (uint32_t x = 0; x < width; ++x)
+      for (int c = 0; c < 4; ++c) pixels[4 * x + c] = samples[c][x];
+    return;
+  }
+  if (colour == JPEGRT_COLOUR_YCCK) {
+    for (uint32_t x = 0; x < width; ++x) {
+      const int luma = samples[0][x], cb = samples[1][x] - 128, cr = samples[2][x] - 128;
+      pixels[4 * x] = static_cast<uint8_t>(~FixedRed(luma, cr));
+      pixels[4 * x + 1] = static_cast<uint8_t>(~FixedGreen(luma, cb, cr));
+      pixels[4 * x + 2] = static_cast<uint8_t>(~FixedBlue(luma, cb));
+      pixels[4 * x + 3] = samples[3][x];
+    }
     return;
   }
   for (uint32_t x = 0; x < width; ++x) {

@@ -22,7 +22,8 @@ JPEGRT_INLINE void ProjectRows(const jpegrt_blocks& blocks, RowRange range, uint
                                float scale, float slack, const float* cells, float* projected,
                                size_t pitch, size_t plane) {
   float steps[64];
-  for (int k = 0; k < 64; ++k) steps[k] = ProjectionStep(blocks.table[k], scale);
+  const float sign = scale < 0 ? -1.f : 1.f;
+  for (int k = 0; k < 64; ++k) steps[k] = ProjectionStep(blocks.table[k], sign * scale);
   const auto* step = reinterpret_cast<const Float8*>(steps);
   const float half_width = 0.5f + slack;
 
@@ -38,7 +39,7 @@ JPEGRT_INLINE void ProjectRows(const jpegrt_blocks& blocks, RowRange range, uint
       Lanes8 changed = {}, not_projectable = {};
       for (int v = 0; v < 8; ++v) {
         const Float8 coefficient = change[v];
-        const Float8 q = __builtin_convertvector(quantised[v], Float8);
+        const Float8 q = sign * __builtin_convertvector(quantised[v], Float8);
         change[v] = ChangeIntoInterval(coefficient, q, step[v], half_width);
         changed |= change[v] != 0;
         not_projectable |= ~IsProjectable(coefficient);
@@ -46,7 +47,7 @@ JPEGRT_INLINE void ProjectRows(const jpegrt_blocks& blocks, RowRange range, uint
       if (Any(not_projectable)) {  // nothing is known but the file
         for (int v = 0; v < 8; ++v) {
           samples[v] = Float8{};
-          change[v] = __builtin_convertvector(quantised[v], Float8) * step[v];
+          change[v] = sign * __builtin_convertvector(quantised[v], Float8) * step[v];
         }
         changed = ~Lanes8{};
       }

@@ -121,7 +121,9 @@ JPEGRT_API jpegrt_status jpegrt_project_cells(const jpegrt_blocks* blocks, uint3
 typedef enum jpegrt_colour {
   JPEGRT_COLOUR_GREY = 0,
   JPEGRT_COLOUR_YCBCR = 1,
-  JPEGRT_COLOUR_RGB = 2
+  JPEGRT_COLOUR_RGB = 2,
+  JPEGRT_COLOUR_CMYK = 3,
+  JPEGRT_COLOUR_YCCK = 4 /* C, M and Y as Y, Cb and Cr of what they leave of R, G and B; and K */
 } jpegrt_colour;
 
 typedef enum jpegrt_coding {
@@ -137,12 +139,14 @@ typedef struct jpegrt_component {
 
 typedef struct jpegrt_image {
   uint32_t width, height; /* pixels */
-  uint32_t components;    /* 1 or 3 */
+  uint32_t components;    /* 1, 3 or, of CMYK and YCCK, 4 */
   jpegrt_colour colour;
   jpegrt_coding coding;
   uint32_t arithmetic;       /* 1 if arithmetic-coded, 0 if Huffman */
   uint32_t restart_interval; /* MCUs, 0 = none */
   uint32_t warnings;         /* complaints of the decoder that allow_damaged let pass */
+  uint32_t inverted; /* of CMYK and YCCK: 1 if 0 stands for all ink, as in files with Adobe's
+                      * marker, which nearly all are; 0 if for none */
   jpegrt_component component[JPEGRT_MAX_COMPONENTS]; /* blocks.data is NULL after _read_header */
 } jpegrt_image;
 
@@ -290,6 +294,10 @@ typedef enum jpegrt_domain {
  * Cb and Cr go around it as a plain decoder makes them, and so does what is subsampled of R, G and
  * B. A JPEG whose luma is subsampled is refused.
  *
+ * Of YCCK, Y, Cb and Cr are restored as those of any colour image, and K as luma of a grey one; R,
+ * G and B, and C, M, Y and K, one by one as luma. Models see all of them as light: inks that are
+ * stored as more for more ink are negated on the way in, and again on the way out.
+ *
  * A graph on pixels restores images of any origin. Its tensors, with C = components and e =
  * enlargement, on an image padded to H x W by the model's size rule with its outermost pixels,
  * values centred (level - 128) and multiplied by the model's `scale`:
@@ -298,7 +306,8 @@ typedef enum jpegrt_domain {
  * Domain rgb has a graph of 3 components, R G B, and may have one of 1 for grey images; without
  * that one, grey images are given three times, and become the luma of what comes out. Domain luma
  * has one graph, of 1 component: it sees the luma of RGB pixels (T.871, section 7) and the Y of
- * JPEGs that have one. Chroma goes around it, in float, and is enlarged by cubic convolution
+ * JPEGs that have one. Of CMYK and YCCK they get the light that C, M and Y leave as R, G and B, and
+ * what K leaves as grey. Chroma goes around it, in float, and is enlarged by cubic convolution
  * (Keys, a = -1/2, pixel centres aligned, the nearest samples beyond the edges).
  *
  * An unfolded model (CISR) is of domain rgb and has four graphs of 3 components, around the
@@ -458,7 +467,8 @@ typedef struct jpegrt_session_options {
   uint32_t project;
   float slack; /* steps, 0 or more */
   /* NULL: everything runs on the CPU. Else a handle that is attached: the session restores there,
-   * and the engine gets device tensors. For plain decoders and models on cells or spectra. */
+   * and the engine gets device tensors. For plain decoders and models on cells or spectra,
+   * and not for CMYK and YCCK, which are refused. */
   jpegrt_cuda* cuda;
   /* 0: the network sees images whole. Else it sees tiles of them, of up to this many pixels across
    * and down. Tiles overlap by the model's receptive field, and only what no edge of a tile
@@ -532,7 +542,7 @@ JPEGRT_API jpegrt_status jpegrt_session_load_pixels(jpegrt_session* session, con
 
 typedef struct jpegrt_pixel_size {
   uint32_t width, height;
-  uint32_t channels; /* 1 or 3 */
+  uint32_t channels; /* 1, 3 or 4 */
 } jpegrt_pixel_size;
 
 /* Of the pixels that `restore` will write for the image last read or loaded. */
@@ -540,7 +550,8 @@ JPEGRT_API jpegrt_status jpegrt_session_output_size(jpegrt_session* session,
                                                     jpegrt_pixel_size* size);
 
 /* Restores the image last read or loaded into uint8 pixels: height rows of width pixels, one byte
- * each for grey, else R G B; rows are row_stride bytes apart. */
+ * each for grey, R G B, or C M Y K of a JPEG of CMYK or YCCK, 0 for no ink and 255 for all, however
+ * the file stores them; rows are row_stride bytes apart. */
 JPEGRT_API jpegrt_status jpegrt_session_restore(jpegrt_session* session, uint8_t* pixels,
                                                 size_t row_stride);
 

@@ -76,7 +76,7 @@ class Backend {
   virtual void UnpackSpectrum(const CodedImage& image, uint32_t component, float scale,
                               float* spectrum) = 0;
   // Of each component's full-resolution cells, which it may change.
-  virtual void WritePixels(const CodedImage& image, const Grid& grid, float* const restored[3],
+  virtual void WritePixels(const CodedImage& image, const Grid& grid, float* const restored[],
                            const Destination& to) = 0;
   // Pixels as libjpeg makes them; of a part of the image, where the backend can do parts.
   virtual void Decode(const CodedImage& image, const Area& part, const Destination& to,

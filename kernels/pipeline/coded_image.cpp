@@ -8,6 +8,7 @@
 namespace jpegrt {
 
 CodedImage::CodedImage(const jpegrt_image& image) : jpegrt_image(image) {
+  if (components < 4) inverted = 0;
   for (uint32_t c = 0; c < components; ++c) {
     max_h = std::max(max_h, component[c].h);
     max_v = std::max(max_v, component[c].v);
@@ -39,6 +40,13 @@ Area CodedImage::AreaAround(const Area& area) const {
   return {around(area.x, McuWidth(), width), around(area.y, McuHeight(), height)};
 }
 
+float CodedImage::ScaleOf(uint32_t c, float scale) const {
+  if (components < 4) return scale;
+  // C, M and Y of YCCK are what R, G and B of its Y, Cb and Cr leave, K is as it is.
+  const bool is_light = (inverted != 0) != (colour == JPEGRT_COLOUR_YCCK && c < 3);
+  return is_light ? scale : -scale;
+}
+
 Grid CodedImage::PaddedGrid(uint32_t cell_px, float scale) const {
   const uint32_t mcu_width = McuWidth(), mcu_height = McuHeight();
   const size_t mcu_columns = (width + mcu_width - 1) / mcu_width;
@@ -58,7 +66,9 @@ void RefuseInconsistent(const jpegrt_image& image) {
   const bool is_grey = image.components == 1 && image.colour == JPEGRT_COLOUR_GREY;
   const bool is_colour = image.components == 3 &&
                          (image.colour == JPEGRT_COLOUR_YCBCR || image.colour == JPEGRT_COLOUR_RGB);
-  require(is_grey || is_colour, "the image's components and colour do not go together");
+  const bool is_inks = image.components == 4 &&
+                       (image.colour == JPEGRT_COLOUR_CMYK || image.colour == JPEGRT_COLOUR_YCCK);
+  require(is_grey || is_colour || is_inks, "the image's components and colour do not go together");
   const auto valid_side = [](uint32_t px) { return px > 0 && px <= kMaxSide; };
   require(valid_side(image.width) && valid_side(image.height),
           "the image's width or height is not from 1 to 65535");

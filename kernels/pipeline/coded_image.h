@@ -30,6 +30,12 @@ struct CodedImage : jpegrt_image {
   uint32_t PixelsDown(uint32_t c) const { return max_v / component[c].v; }
   bool IsFullResolution(uint32_t c) const { return PixelsAcross(c) == 1 && PixelsDown(c) == 1; }
 
+  bool HasChroma() const { return colour == JPEGRT_COLOUR_YCBCR || colour == JPEGRT_COLOUR_YCCK; }
+  bool IsChroma(uint32_t c) const { return HasChroma() && (c == 1 || c == 2); }
+  // What a component's centred samples are multiplied by for a network, which sees light: negative
+  // where larger samples stand for more ink.
+  float ScaleOf(uint32_t c, float scale) const;
+
   // A lone component is coded block by block, whatever its sampling factors say.
   uint32_t McuWidth() const { return components == 1 ? 8 : 8 * max_h; }
   uint32_t McuHeight() const { return components == 1 ? 8 : 8 * max_v; }

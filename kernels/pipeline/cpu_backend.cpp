@@ -75,9 +75,9 @@ void CpuBackend::UnpackSpectrum(const CodedImage& image, uint32_t component, flo
 
 void CpuBackend::Cells(const CodedImage& image, const Grid& grid, const ComponentCells& to) {
   const jpegrt_blocks& blocks = image.component[to.component].blocks;
+  const float scale = image.ScaleOf(to.component, grid.scale);
   threads_.ParallelFor(blocks.rows, [&](uint32_t first, uint32_t last) {
-    CellsFromBlocks(blocks, {first, last}, to.cell, grid.scale, to.cells, grid.columns,
-                    grid.plane());
+    CellsFromBlocks(blocks, {first, last}, to.cell, scale, to.cells, grid.columns, grid.plane());
   });
   ExtendEdges(to.cells, to.cell, 8 * blocks.rows / to.cell.height,
               8 * blocks.columns / to.cell.width, grid);
@@ -86,6 +86,7 @@ void CpuBackend::Cells(const CodedImage& image, const Grid& grid, const Componen
 void CpuBackend::UpsampledCells(const CodedImage& image, const Grid& grid,
                                 const ComponentCells& to) {
   const uint32_t c = to.component, cell_px = grid.cell_px;
+  const float scale = image.ScaleOf(c, grid.scale);
   const jpegrt_blocks& blocks = image.component[c].blocks;
   const uint8_t* samples = Samples(c, blocks);
   // All of the blocks, not only what belongs to the image: the grid reaches beyond it too.
@@ -100,8 +101,7 @@ void CpuBackend::UpsampledCells(const CodedImage& image, const Grid& grid,
     std::vector<uint8_t> row(static_cast<size_t>(view.width) * h);
     for (uint32_t y = first; y < last; ++y) {
       UpsampleRow(view, h, v, y, row.data());
-      CellsFromSamples(row.data(), y, width, cell_px, grid.scale, to.cells, grid.columns,
-                       grid.plane());
+      CellsFromSamples(row.data(), y, width, cell_px, scale, to.cells, grid.columns, grid.plane());
     }
   });
   ExtendEdges(to.cells, {cell_px, cell_px}, height / cell_px, width / cell_px, grid);
@@ -116,19 +116,20 @@ const uint8_t* CpuBackend::Samples(uint32_t component, const jpegrt_blocks& bloc
   return samples;
 }
 
-void CpuBackend::Project(const CodedImage& image, const Grid& grid, float* const restored[3]) {
+void CpuBackend::Project(const CodedImage& image, const Grid& grid, float* const restored[]) {
   for (uint32_t c = 0; c < image.components; ++c) {
     if (!image.IsFullResolution(c)) continue;
     const jpegrt_blocks& blocks = image.component[c].blocks;
     float* const cells = restored[c];
+    const float scale = image.ScaleOf(c, grid.scale);
     threads_.ParallelFor(blocks.rows, [&](uint32_t first, uint32_t last) {
-      ProjectCells(blocks, {first, last}, {grid.cell_px, grid.cell_px}, grid.scale, slack_, cells,
-                   cells, grid.columns, grid.plane());
+      ProjectCells(blocks, {first, last}, {grid.cell_px, grid.cell_px}, scale, slack_, cells, cells,
+                   grid.columns, grid.plane());
     });
   }
 }
 
-void CpuBackend::WritePixels(const CodedImage& image, const Grid& grid, float* const restored[3],
+void CpuBackend::WritePixels(const CodedImage& image, const Grid& grid, float* const restored[],
                              const Destination& to) {
   if (project_) Project(image, grid, restored);
   if (to.dtype == JPEGRT_UINT8)
@@ -139,12 +140,20 @@ void CpuBackend::WritePixels(const CodedImage& image, const Grid& grid, float* c
 
 template <typename Pixel>
 void CpuBackend::WriteInto(Pixel* pixels, size_t row_stride, const CodedImage& image,
-                           const Grid& grid, float* const restored[3]) {
-  CellImage output = {{}, grid.cell_px, grid.columns, grid.plane(), grid.scale};
+                           const Grid& grid, float* const restored[]) {
+  CellImage output = {{},
+                      grid.cell_px,
+                      grid.columns,
+                      grid.plane(),
+                      image.ScaleOf(0, grid.scale),
+                      image.ScaleOf(3, grid.scale)};
   std::copy(restored, restored + image.components, output.cells);
   threads_.ParallelFor(image.height, [&](uint32_t first, uint32_t last) {
-    for (uint32_t y = first; y < last; ++y)
-      PixelsFromCells(output, y, image.width, image.colour, RowAt(pixels, y, row_stride));
+    for (uint32_t y = first; y < last; ++y) {
+      Pixel* const row = RowAt(pixels, y, row_stride);
+      PixelsFromCells(output, y, image.width, image.colour, row);
+      if (image.inverted) Invert(row, size_t{image.width} * image.components);
+    }
   });
 }
 
@@ -198,8 +207,10 @@ void CpuBackend::DecodeInto(Pixel* pixels, size_t row_stride, jpegrt_colour colo
       Pixel* row = RowAt(pixels, row_in_part, row_stride);
       if constexpr (sizeof(Pixel) == 1) {
         PixelsFromSamples(rows, width, colour, row);
+        if (image.inverted) Invert(row, size_t{width} * image.components);
       } else {
         PixelsFromSamples(rows, width, colour, levels.data());
+        if (image.inverted) Invert(levels.data(), levels.size());
         std::transform(levels.begin(), levels.end(), row,
                        [](uint8_t level) { return static_cast<Pixel>(257 * level); });
       }

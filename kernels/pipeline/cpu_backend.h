@@ -26,7 +26,7 @@ class CpuBackend final : public Backend {
               const std::vector<ComponentCells>& components) override;
   void UnpackSpectrum(const CodedImage& image, uint32_t component, float scale,
                       float* spectrum) override;
-  void WritePixels(const CodedImage& image, const Grid& grid, float* const restored[3],
+  void WritePixels(const CodedImage& image, const Grid& grid, float* const restored[],
                    const Destination& to) override;
   void Decode(const CodedImage& image, const Area& part, const Destination& to,
               jpegrt_timings* timings) override;
@@ -42,13 +42,13 @@ class CpuBackend final : public Backend {
   const uint8_t* Samples(uint32_t component, const jpegrt_blocks& blocks);
   void Cells(const CodedImage& image, const Grid& grid, const ComponentCells& to);
   void UpsampledCells(const CodedImage& image, const Grid& grid, const ComponentCells& to);
-  void Project(const CodedImage& image, const Grid& grid, float* const restored[3]);
+  void Project(const CodedImage& image, const Grid& grid, float* const restored[]);
   template <typename Pixel>
   void DecodeInto(Pixel* pixels, size_t row_stride, jpegrt_colour colour, const CodedImage& image,
                   const Area& part, jpegrt_timings* timings);
   template <typename Pixel>
   void WriteInto(Pixel* pixels, size_t row_stride, const CodedImage& image, const Grid& grid,
-                 float* const restored[3]);
+                 float* const restored[]);
 
   const bool project_;
   const float slack_;

@@ -68,6 +68,9 @@ void CudaBackend::Load(const jpegrt_image& image, jpegrt_timings* timings) {
 }
 
 void CudaBackend::Stage(const jpegrt_image& image, const jpegrt_packed* packed) {
+  if (image.components > 3)
+    throw Error(JPEGRT_ERR_UNSUPPORTED,
+                "CMYK is restored on the CPU only: make the session without a cuda handle");
   Staged staged = {};
   for (uint32_t c = 0; c < image.components; ++c) {
     staged.stream[c] = staged.steps;
@@ -170,7 +173,7 @@ void CudaBackend::Upsample(const CodedImage& image, const Grid& grid,
 }
 
 void CudaBackend::Project(const CodedImage& image, const Grid& grid,
-                          float* const restored[3]) const {
+                          float* const restored[]) const {
   std::vector<jpegrt_projection> projections;
   for (uint32_t c = 0; c < image.components; ++c) {
     if (!image.IsFullResolution(c)) continue;
@@ -188,7 +191,7 @@ void CudaBackend::Project(const CodedImage& image, const Grid& grid,
                      slack_, work_->stream);
 }
 
-void CudaBackend::WritePixels(const CodedImage& image, const Grid& grid, float* const restored[3],
+void CudaBackend::WritePixels(const CodedImage& image, const Grid& grid, float* const restored[],
                               const Destination& to) {
   if (project_) Project(image, grid, restored);
   jpegrt_cell_image output = {};

@@ -31,7 +31,7 @@ class CudaBackend final : public Backend {
               const std::vector<ComponentCells>& components) override;
   void UnpackSpectrum(const CodedImage& image, uint32_t component, float scale,
                       float* spectrum) override;
-  void WritePixels(const CodedImage& image, const Grid& grid, float* const restored[3],
+  void WritePixels(const CodedImage& image, const Grid& grid, float* const restored[],
                    const Destination& to) override;
   // The image as a whole.
   void Decode(const CodedImage& image, const Area&, const Destination& to,
@@ -61,7 +61,7 @@ class CudaBackend final : public Backend {
   // One component of the image, from where it is on the device.
   jpegrt_unpacking Unpacking(const CodedImage& image, uint32_t component) const;
   void Upsample(const CodedImage& image, const Grid& grid, const ComponentCells& to) const;
-  void Project(const CodedImage& image, const Grid& grid, float* const restored[3]) const;
+  void Project(const CodedImage& image, const Grid& grid, float* const restored[]) const;
   // Where kernels write pixels: the caller's own memory, or our own for pixels on the host.
   uint8_t* Pixels(const Destination& to) const;
   size_t RowStride(const CodedImage& image, const Destination& to) const;

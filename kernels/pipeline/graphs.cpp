@@ -16,7 +16,7 @@ Graphs::Graphs(const jpegrt_model& model) {
 }
 
 const Graph* Graphs::Together(const CodedImage& image) const {
-  if (image.colour != JPEGRT_COLOUR_YCBCR) return nullptr;
+  if (!image.HasChroma()) return nullptr;
   const uint32_t h = image.PixelsAcross(1), v = image.PixelsDown(1);
   const bool alike = h == image.PixelsAcross(2) && v == image.PixelsDown(2);
   const Graph* const direct = image.IsFullResolution(0) && alike ? Find(h, v) : nullptr;

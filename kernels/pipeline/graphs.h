@@ -21,8 +21,8 @@ class Graphs {
   // Throws Error if one of them does not fit the model's cells.
   explicit Graphs(const jpegrt_model& model);
 
-  // That which restores luma and chroma together; null if there is none: the image's components are
-  // then restored alone.
+  // That which restores luma and chroma together; null if there is none: these are then restored
+  // alone, as all other components are.
   const Graph* Together(const CodedImage& image) const;
   // That which restores one component alone. Throws Error if there is none.
   const Graph& Alone() const;

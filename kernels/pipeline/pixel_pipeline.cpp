@@ -1,20 +1,64 @@
 #include "pixel_pipeline.h"
 
+#include "../cpu/pixels.h"
 #include "stopwatch.h"
 
 namespace jpegrt {
+namespace {
+
+template <typename Pixel>
+void InksFromLight(const Pixel* rgb, const Pixel* grey, size_t count, Pixel* inks) {
+  for (size_t x = 0; x < count; ++x) {
+    for (int c = 0; c < 3; ++c) inks[4 * x + c] = rgb[3 * x + c];
+    inks[4 * x + 3] = grey[x];
+  }
+  Invert(inks, 4 * count);
+}
+
+}  // namespace
 
 void PixelPipeline::Restore(const PixelView& image, const Area& seen, const Area& kept,
                             Engine* engine, const Destination& to, jpegrt_timings* timings) {
-  const size_t channels = image.colour == JPEGRT_COLOUR_GREY ? 1 : 3;
-  const PixelView view = {image.data + seen.y.first * image.row_stride + seen.x.first * channels,
-                          image.row_stride, seen.x.size(), seen.y.size(), image.colour};
+  PixelView view = image;
+  view.data += seen.y.first * image.row_stride + size_t{seen.x.first} * image.pixel_stride;
+  view.width = seen.x.size();
+  view.height = seen.y.size();
   Restore(view, kept.In(seen), engine, to, timings);
 }
 
 void PixelPipeline::Restore(const CodedImage& image, const Area& seen, const Area& kept,
                             Engine* engine, const Destination& to, jpegrt_timings* timings) {
+  if (image.components == 4) return RestoreInks(image, seen, kept.In(seen), engine, to, timings);
   Restore(Decoded(image, seen, timings), kept.In(seen), engine, to, timings);
+}
+
+void PixelPipeline::RestoreInks(const CodedImage& image, const Area& seen, const Area& kept,
+                                Engine* engine, const Destination& to, jpegrt_timings* timings) {
+  CodedImage light = image;
+  light.inverted = !image.inverted;
+  PixelView colour = Decoded(light, seen, timings), key = colour;
+  colour.colour = JPEGRT_COLOUR_RGB;
+  key.colour = JPEGRT_COLOUR_GREY;
+  key.data += 3;
+
+  const uint32_t width = enlargement() * kept.x.size(), height = enlargement() * kept.y.size();
+  const size_t key_row = width * to.SampleSize(), colour_row = 3 * key_row;
+  uint8_t* const restored_colour = inks_.Reserve((colour_row + key_row) * height);
+  uint8_t* const restored_key = restored_colour + colour_row * height;
+  Restore(colour, kept, engine, {restored_colour, colour_row, to.dtype, false, nullptr}, timings);
+  Restore(key, kept, engine, {restored_key, key_row, to.dtype, false, nullptr}, timings);
+  Stopwatch stopwatch(&timings->pixels_ms);
+  const size_t count = size_t{width};
+  for (uint32_t y = 0; y < height; ++y) {
+    const uint8_t* const rgb = restored_colour + y * colour_row;
+    const uint8_t* const grey = restored_key + y * key_row;
+    void* const row = to.From(y, 0, 4).pixels;
+    if (to.dtype == JPEGRT_UINT8)
+      InksFromLight(rgb, grey, count, static_cast<uint8_t*>(row));
+    else
+      InksFromLight(reinterpret_cast<const uint16_t*>(rgb), reinterpret_cast<const uint16_t*>(grey),
+                    count, static_cast<uint16_t*>(row));
+  }
 }
 
 void PixelPipeline::Restore(const PixelView& view, const Area& kept, Engine* engine,
@@ -64,7 +108,7 @@ PixelView PixelPipeline::Decoded(const CodedImage& image, const Area& part,
                      {decoded, row, JPEGRT_UINT8, false, nullptr}, &decoding);
   // To a model that takes pixels, decoding is part of making its input.
   timings->unpack_ms += decoding.unpack_ms + decoding.pixels_ms;
-  return {decoded, row, part.x.size(), part.y.size(), colour};
+  return {decoded, row, part.x.size(), part.y.size(), colour, image.components};
 }
 
 }  // namespace jpegrt

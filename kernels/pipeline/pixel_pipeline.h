@@ -33,6 +33,10 @@ class PixelPipeline {
                const Destination& to, jpegrt_timings* timings);
 
  private:
+  // CMYK: what C, M and Y leave of the light as RGB, and what K leaves as grey. `kept` is counted
+  // from the corner of what is seen.
+  void RestoreInks(const CodedImage& image, const Area& seen, const Area& kept, Engine* engine,
+                   const Destination& to, jpegrt_timings* timings);
   // All of `view` is seen; `kept` is counted from its corner.
   void Restore(const PixelView& view, const Area& kept, Engine* engine, const Destination& to,
                jpegrt_timings* timings);
@@ -42,7 +46,7 @@ class PixelPipeline {
   const std::unique_ptr<PixelModel> model_;
   const std::unique_ptr<Unfolding> unfolding_;
   CpuBackend* const backend_;
-  Buffer<uint8_t> decoded_;
+  Buffer<uint8_t> decoded_, inks_;
   Buffer<float> image_, restored_;
 };
 

@@ -118,8 +118,9 @@ void Session::LoadPixels(const uint8_t* pixels, uint32_t width, uint32_t height,
   const uint32_t enlargement = pixel_pipeline_->enlargement();
   RefuseTooLarge(enlargement * width, enlargement * height, read_options_);
   image_ = {};
-  pixels_ = {pixels, row_stride, width, height,
-             channels == 1 ? JPEGRT_COLOUR_GREY : JPEGRT_COLOUR_RGB};
+  pixels_ = {
+      pixels,  row_stride, width, height, channels == 1 ? JPEGRT_COLOUR_GREY : JPEGRT_COLOUR_RGB,
+      channels};
   has_image_ = true;
 }
 
@@ -243,11 +244,12 @@ void Session::RestoreCoefficients(const Area& seen, const Area& kept, const Dest
   const Graph* const graph = is_spectral_ ? nullptr : graphs_.Together(image);
   const Restoring restoring(backend_.get(), image, to, InputSize(graph, grid),
                             RestoredSize(image, grid), &timings_.unpack_ms);
-  float* restored[3];
-  if (graph)
-    RestoreTogether(image, *graph, grid, restoring.work(), restored);
-  else
-    RestoreAlone(image, grid, restoring.work(), restored);
+  float* restored[JPEGRT_MAX_COMPONENTS];
+  for (uint32_t c = 0; c < image.components; ++c)
+    restored[c] = restoring.work().restored + c * Aligned(grid.component());
+  if (graph) RestoreTogether(image, *graph, grid, restoring.work(), restored);
+  for (uint32_t c = graph ? 3 : 0; c < image.components; ++c)
+    RestoreAlone(image, c, grid, restoring.work(), restored[c]);
   Stopwatch stopwatch(&timings_.pixels_ms);
   // What is kept begins at whole cells, since MCUs do.
   const Area inside = kept.In(seen);
@@ -257,16 +259,14 @@ void Session::RestoreCoefficients(const Area& seen, const Area& kept, const Dest
 }
 
 void Session::RestoreTogether(const CodedImage& image, const Graph& graph, const Grid& grid,
-                              const Workspace& work, float* restored[3]) {
+                              const Workspace& work, float* restored[]) {
   const CellSize luma_cell = {cell_px_, cell_px_}, chroma_cell = ChromaCell(graph, grid);
   const CellSize sampling = {graph.chroma_h, graph.chroma_v};
   const size_t luma_planes = cell_px_ * cell_px_;
   const size_t chroma_planes = chroma_cell.width * chroma_cell.height;
   float* const luma = work.inputs;
   float* const chroma = luma + ChromaOffset(grid);
-  float* const chroma_restored = work.restored + ChromaOffset(grid);
-  restored[0] = work.restored;
-  restored[1] = chroma_restored;
+  float* const chroma_restored = restored[1];
   restored[2] = chroma_restored + grid.component();
   Unpack(image, grid,
          {{0, luma_cell, {1, 1}, luma},
@@ -282,39 +282,31 @@ void Session::RestoreTogether(const CodedImage& image, const Graph& graph, const
       work.stream);
 }
 
-void Session::RestoreAlone(const CodedImage& image, const Grid& grid, const Workspace& work,
-                           float* restored[3]) {
+void Session::RestoreAlone(const CodedImage& image, uint32_t component, const Grid& grid,
+                           const Workspace& work, float* restored) {
   const CellSize cell = {cell_px_, cell_px_};
   const size_t planes = cell_px_ * cell_px_;
-  for (uint32_t c = 0; c < image.components; ++c) {
-    restored[c] = work.restored + c * Aligned(grid.component());
-    if (IsPlain(image, c)) {
-      Unpack(image, grid, {{c, cell, {1, 1}, restored[c]}});
-      continue;
-    }
-    std::vector<jpegrt_tensor> inputs;
-    if (is_spectral_) {
-      UnpackSpectrum(image, c, work.inputs);
-      inputs = {DeviceTensor("spectrum", work.inputs, {1, 64, grid.rows / 8, grid.columns / 8})};
-    } else {
-      Unpack(image, grid, {{c, cell, {1, 1}, work.inputs}});
-      inputs = {DeviceTensor("luma", work.inputs, {1, planes, grid.rows, grid.columns}),
-                DeviceTensor("steps", work.steps + 64 * c, {1, 64})};
-    }
-    Run(graphs_.Alone(), inputs,
-        {DeviceTensor("luma_restored", restored[c], {1, planes, grid.rows, grid.columns})},
-        work.stream);
+  if (IsPlain(image, component)) return Unpack(image, grid, {{component, cell, {1, 1}, restored}});
+  std::vector<jpegrt_tensor> inputs;
+  if (is_spectral_) {
+    UnpackSpectrum(image, component, work.inputs);
+    inputs = {DeviceTensor("spectrum", work.inputs, {1, 64, grid.rows / 8, grid.columns / 8})};
+  } else {
+    Unpack(image, grid, {{component, cell, {1, 1}, work.inputs}});
+    inputs = {DeviceTensor("luma", work.inputs, {1, planes, grid.rows, grid.columns}),
+              DeviceTensor("steps", work.steps + 64 * component, {1, 64})};
   }
+  Run(graphs_.Alone(), inputs,
+      {DeviceTensor("luma_restored", restored, {1, planes, grid.rows, grid.columns})}, work.stream);
 }
 
 bool Session::IsPlain(const CodedImage& image, uint32_t component) const {
-  const bool is_chroma = image.colour == JPEGRT_COLOUR_YCBCR && component > 0;
-  return is_chroma || (is_spectral_ && !image.IsFullResolution(component));
+  return image.IsChroma(component) || (is_spectral_ && !image.IsFullResolution(component));
 }
 
 void Session::UnpackSpectrum(const CodedImage& image, uint32_t component, float* spectrum) {
   Stopwatch stopwatch(&timings_.unpack_ms);
-  backend_->UnpackSpectrum(image, component, scale_, spectrum);
+  backend_->UnpackSpectrum(image, component, image.ScaleOf(component, scale_), spectrum);
 }
 
 void Session::Unpack(const CodedImage& image, const Grid& grid,

@@ -52,11 +52,13 @@ class Session {
   void RestorePiece(const Area& seen, const Area& kept, const Destination& to);
   void DecodePlainly(const Area& part, const Destination& to);
   void RestoreCoefficients(const Area& seen, const Area& kept, const Destination& to);
-  // Each fills `restored` with where each component's full-resolution cells are.
+  // Luma and chroma, into each component's full-resolution cells; moves where those of the last
+  // are.
   void RestoreTogether(const CodedImage& image, const Graph& graph, const Grid& grid,
-                       const Workspace& work, float* restored[3]);
-  void RestoreAlone(const CodedImage& image, const Grid& grid, const Workspace& work,
-                    float* restored[3]);
+                       const Workspace& work, float* restored[]);
+  // One component, into its cells.
+  void RestoreAlone(const CodedImage& image, uint32_t component, const Grid& grid,
+                    const Workspace& work, float* restored);
   // Whether a component that is restored alone stays as a plain decoder makes it.
   bool IsPlain(const CodedImage& image, uint32_t component) const;
   void UnpackSpectrum(const CodedImage& image, uint32_t component, float* spectrum);

@@ -67,6 +67,10 @@ int write_pnm(const char* path, const uint8_t* pixels, uint32_t width, uint32_t 
   const int is_new = !file;
   int written;
   if (file) fclose(file);
+  if (channels > 3) {
+    fprintf(stderr, "%s: PNM has no CMYK\n", path);
+    return -1;
+  }
   file = fopen(path, "wb");
   if (!file) {
     complain(path);

@@ -13,8 +13,8 @@ uint8_t* read_file(const char* path, size_t* size);
 const uint8_t* find_pnm_pixels(const uint8_t* bytes, size_t size, uint32_t* width, uint32_t* height,
                                uint32_t* channels);
 
-/* 8-bit pixels, rows one after another: grey (PGM) for 1 channel, R G B (PPM) for 3. Returns 0, or
- * -1 with a line on stderr, and no new file left behind. */
+/* 8-bit pixels, rows one after another: grey (PGM) for 1 channel, R G B (PPM) for 3; CMYK is
+ * refused. Returns 0, or -1 with a line on stderr, and no new file left behind. */
 int write_pnm(const char* path, const uint8_t* pixels, uint32_t width, uint32_t height,
               uint32_t channels);
 

@@ -1,8 +1,10 @@
 /* Encodes the PGM or PPM on stdin as a JPEG on stdout, with the choices that Pillow does not offer.
+ * What begins as P8, and else like a PPM, is CMYK, which is stored as it is.
  *
  * usage: encode_jpeg [quality=N] [sampling=HxV,HxV,HxV] [restart=MCUS]
- *                    [progressive] [arithmetic] [optimise] [rgb] [separate]
- * rgb stores R, G and B as they are; separate gives every component a scan of its own.
+ *                    [progressive] [arithmetic] [optimise] [rgb] [ycck] [unmarked] [separate]
+ * rgb stores R, G and B as they are, ycck C, M and Y as YCbCr; unmarked leaves out Adobe's marker;
+ * separate gives every component a scan of its own.
  */
 #include <stdio.h>
 /* jpeglib.h needs <stdio.h> before it */
@@ -29,7 +31,7 @@ static void set_sampling(struct jpeg_compress_struct* encoder, const char* text)
 int main(int argc, char** argv) {
   struct jpeg_compress_struct encoder;
   struct jpeg_error_mgr errors;
-  jpeg_scan_info scans[3];
+  jpeg_scan_info scans[4];
   char kind;
   unsigned width, height;
   JSAMPROW row;
@@ -40,12 +42,15 @@ int main(int argc, char** argv) {
   if (scanf("P%c %u %u 255", &kind, &width, &height) != 3 || getchar() == EOF) fail("not a PNM");
   encoder.image_width = width;
   encoder.image_height = height;
-  encoder.input_components = kind == '5' ? 1 : 3;
-  encoder.in_color_space = kind == '5' ? JCS_GRAYSCALE : JCS_RGB;
+  encoder.input_components = kind == '5' ? 1 : kind == '8' ? 4 : 3;
+  encoder.in_color_space = kind == '5' ? JCS_GRAYSCALE : kind == '8' ? JCS_CMYK : JCS_RGB;
   jpeg_set_defaults(&encoder);
 
   for (i = 1; i < argc; ++i)
-    if (strcmp(argv[i], "rgb") == 0) jpeg_set_colorspace(&encoder, JCS_RGB);
+    if (strcmp(argv[i], "rgb") == 0)
+      jpeg_set_colorspace(&encoder, JCS_RGB);
+    else if (strcmp(argv[i], "ycck") == 0)
+      jpeg_set_colorspace(&encoder, JCS_YCCK);
   for (i = 1; i < argc; ++i) {
     const char* option = argv[i];
     int c;
@@ -69,7 +74,9 @@ int main(int argc, char** argv) {
       }
       encoder.scan_info = scans;
       encoder.num_scans = encoder.num_components;
-    } else if (strcmp(option, "rgb") != 0)
+    } else if (strcmp(option, "unmarked") == 0)
+      encoder.write_Adobe_marker = FALSE;
+    else if (strcmp(option, "rgb") != 0 && strcmp(option, "ycck") != 0)
       fail(option);
   }
 

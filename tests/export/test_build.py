@@ -14,12 +14,16 @@ import onnx
 import pytest
 from tests.export.fake_tensorrt import FakeTensorRt
 from tests.runtime.command_line import CommandLine, Outcome, finish, start
+from tests.runtime.fake_tensorrt_runtime import MAGIC
 
 from jpegrt.export import build as build_module
 from jpegrt.export import builder
 from jpegrt.export.build import BuildRequest, build
+from jpegrt.export.engine_graphs import DerivationError
 from jpegrt.export.half_precision import to_half
+from jpegrt.export.inspection import inspect_graph
 from jpegrt.export.profiles import DEFAULT_PROFILES, tensor_shape
+from jpegrt.export.symmetric import integer_layers
 from jpegrt.runtime.bundle import Bundle, find_bundle, open_bundle, shipped_bundles
 from jpegrt.runtime.engine_files import (
     engine_cache,
@@ -29,6 +33,7 @@ from jpegrt.runtime.engine_files import (
     sidecar_of,
 )
 from jpegrt.runtime.errors import UsageError
+from jpegrt.runtime.verification import Comparison, Verification
 
 RTX = {"flavour": "rtx", "version": "1.7.1", "target": "sm86"}
 
@@ -158,8 +163,29 @@ def test_sizes_of_ones_own(jpegrt: CommandLine, rtx: FakeTensorRt, tmp_path: Pat
 
 def test_shapes_are_in_cells() -> None:
     spec = find_bundle("cellnet").spec
-    assert tensor_shape((-1, 4, -1, -1), (2, 64, 97), spec) == (2, 4, 32, 49)
-    assert tensor_shape((-1, 192), (2, 64, 97), spec) == (2, 192)
+    assert tensor_shape("luma", (-1, 4, -1, -1), (2, 64, 97), spec) == (2, 4, 32, 49)
+    assert tensor_shape("tables", (-1, 192), (2, 64, 97), spec) == (2, 192)
+
+
+def test_what_is_enlarged_already_is_larger() -> None:
+    spec = find_bundle("cisr-tiny-x2").spec
+    assert tensor_shape("image", (-1, 3, -1, -1), (2, 64, 97), spec) == (2, 3, 64, 97)
+    assert tensor_shape("high", (-1, 3, -1, -1), (2, 64, 97), spec) == (2, 3, 128, 194)
+
+
+def test_an_unfolded_models_graphs_are_built(
+    jpegrt: CommandLine, rtx: FakeTensorRt, tmp_path: Path
+) -> None:
+    command = ("build", "cisr-tiny-x2", "-o", tmp_path, "--target", "sm86", "--precision", "fp32")
+    outcome = jpegrt(*command, "--graph", "arm_guide", "arm")
+    assert outcome.code == 0, outcome.err
+    assert rtx.builds == 2
+    engine = tmp_path / "arm.fp32.rtx-1.7.1.sm86.engine"
+    built_for = json.loads(engine.read_bytes().removeprefix(MAGIC).partition(b"\n")[0])
+    small = dict(built_for[1][0])
+    assert small["image"][1] == [1, 3, 512, 768]
+    assert small["high"][1] == [1, 3, 1024, 1536]
+    assert "cisr-tiny-x2 arm in fp32" in jpegrt("inspect", engine).out
 
 
 def test_what_a_target_lacks_fails_alone(
@@ -250,10 +276,45 @@ def test_a_derived_precision_that_loses_too_much_is_not_built(
     jpegrt: CommandLine, rtx: FakeTensorRt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jpegrt.export.engine_graphs._TOLERANCE_DB", {"int8-symmetric": 0.001})
+    monkeypatch.setattr("jpegrt.export.engine_graphs._IN_HALF", ())
     outcome = jpegrt("build", "cellnet", "-o", tmp_path, "--target", "sm86", "--precision", "int8")
     assert outcome.code == 1
     assert "int8-symmetric cannot be derived for cellnet" in outcome.err
     assert (rtx.builds, names(tmp_path)) == (0, set())
+
+
+@pytest.mark.parametrize(("loses_up_to", "in_half"), [(-1, 0), (1, 2), (9, None)])
+def test_the_last_layers_are_in_half_if_that_is_what_it_takes(
+    rtx: FakeTensorRt,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    loses_up_to: int,
+    in_half: int | None,
+) -> None:
+    bundle = find_bundle("hrcnn")
+    layers = integer_layers(onnx.load_from_string(bundle.read_graph("luma", "int8")))
+
+    def left_out(graph: bytes) -> list[str]:
+        return [name for name in layers if name not in integer_layers(onnx.load_from_string(graph))]
+
+    def verify(bundle: Bundle, derived: Bundle, precision: str) -> Verification:
+        names = left_out(derived.read_graph("luma", precision))
+        assert names == layers[len(layers) - len(names) :]
+        loss_db = 0.16 if len(names) <= loses_up_to else 0.14
+        comparison = Comparison("luma", 40, -loss_db, 1.0, 0.1, (0.0,), True)
+        return Verification((comparison,), 0.15)
+
+    monkeypatch.setattr("jpegrt.export.engine_graphs._verify", verify)
+    lines: list[str] = []
+    request = BuildRequest(bundle, tmp_path, ["sm86"], ["int8"], DEFAULT_PROFILES, "rtx")
+    if in_half is None:
+        with pytest.raises(DerivationError, match=r"it would lose 0\.160 dB of 0\.15 allowed"):
+            build(request, lines.append)
+        return
+    (built,) = build(request, lines.append)
+    graph = built.engine.read_bytes().removeprefix(MAGIC).partition(b"\n")[2]
+    assert left_out(graph) == layers[len(layers) - in_half :]
+    assert any("the last 2 of its layers in fp16" in line for line in lines) == bool(in_half)
 
 
 def test_two_at_once_build_once(bundle: Bundle, rtx: FakeTensorRt, tmp_path: Path) -> None:
@@ -398,8 +459,15 @@ def test_inspecting_a_model(jpegrt: CommandLine) -> None:
     assert "grey fp32:" in jpegrt("inspect", "cellnet").out
 
 
-def real_build(folder: Path, *options: str) -> Outcome:
-    process = start("build", "cellnet", "-o", folder, "--flavour", "rtx", *options)
+def test_inspecting_an_unfolded_model() -> None:
+    bundle = find_bundle("cisr-tiny-x2")
+    graph = onnx.load_from_string(bundle.read_graph("arm_guide", "fp32"))
+    # Its only input is the enlarged image: 3 planes of 2048 x 2048, and as many features at least.
+    assert inspect_graph(graph, bundle.spec).peak_bytes >= 2 * 3 * 2048 * 2048 * 4
+
+
+def real_build(model: str, folder: Path, *options: str) -> Outcome:
+    process = start("build", model, "-o", folder, "--flavour", "rtx", *options)
     out, err = process.communicate(timeout=500)
     return Outcome(process.returncode, out, err)
 
@@ -408,12 +476,21 @@ def real_build(folder: Path, *options: str) -> Outcome:
 def test_tensorrt_for_rtx_takes_our_graphs(tmp_path: Path) -> None:
     """Its parser and compiler themselves, for a GPU that is not here, in processes of their own."""
     precisions = ("--precision", "fp16", "int8", "--graph", "grey", "420", "-j", "2")
-    outcome = real_build(tmp_path, "--target", "sm75", "sm89", *precisions)
+    outcome = real_build("cellnet", tmp_path, "--target", "sm75", "sm89", *precisions)
     assert outcome.code == 0, outcome.err
     engines = sorted(tmp_path.glob("*.engine"))
     assert len(engines) == 8
     for engine in engines:
         assert len(read_whole(engine, read_facts(engine))) > 100_000
+
+
+@pytest.mark.slow
+def test_tensorrt_for_rtx_takes_images_of_two_sizes(tmp_path: Path) -> None:
+    """It checks what each profile makes of every size in the graph."""
+    options = ("--target", "sm89", "--precision", "fp32", "--graph", "arm")
+    outcome = real_build("cisr-tiny-x2", tmp_path, *options)
+    assert outcome.code == 0, outcome.err
+    assert len(list(tmp_path.glob("*.engine"))) == 1
 
 
 @pytest.mark.slow
@@ -439,7 +516,7 @@ def test_a_build_killed_at_any_moment_leaves_the_next_one_work_alone(tmp_path: P
         for path in tmp_path.glob(".*.lock"):
             path.touch()  # what a dead process locked is free, and is used again
     assert killed >= 5
-    outcome = real_build(tmp_path, *options)
+    outcome = real_build("cellnet", tmp_path, *options)
     assert outcome.code == 0, outcome.err
     engines = list(tmp_path.glob("*.engine"))
     assert len(engines) == 4

@@ -5,9 +5,11 @@ import pytest
 import torch
 from tests.export.small import GRAPHS, SAMPLINGS
 
+from jpegrt.export.bundle_weights import load_bundle_weights
 from jpegrt.export.graphs import example_inputs, graph_specs, inputs_of, module_of, outputs_of
 from jpegrt.runtime.bundle import Bundle, find_bundle
 from jpegrt.runtime.engines import create_engine
+from jpegrt.runtime.errors import UsageError
 from jpegrt.training.networks import build_network
 from jpegrt.training.networks.cellnet import CellNet
 from jpegrt.training.recipe import load_recipe
@@ -21,11 +23,25 @@ def bundle(request: pytest.FixtureRequest) -> Bundle:
 
 @pytest.fixture(scope="module")
 def shipped(bundle: Bundle) -> CellNet:
-    recipe = f"{bundle.name}-colour"
-    network = build_network(load_recipe(recipe).network)
+    network = build_network(load_recipe(bundle.manifest["training"]["recipes"][-1]).network)
     assert isinstance(network, CellNet)
-    load_weights(network, WEIGHTS / f"{recipe}.safetensors")
+    load_bundle_weights(network, bundle)
     return network.eval()
+
+
+def test_a_bundle_has_the_weights_it_was_exported_from() -> None:
+    network, again = (build_network(load_recipe("cellnet-colour").network) for _ in range(2))
+    load_weights(network, WEIGHTS / "cellnet-colour.safetensors")
+    load_bundle_weights(again, find_bundle("cellnet"))
+    assert all(map(torch.equal, again.parameters(), network.parameters()))
+
+
+@pytest.mark.parametrize("name", ["jscnn", "hrcnn", "carsr-x2"])
+def test_folded_weights_are_missed(name: str) -> None:
+    bundle = find_bundle(name)
+    network = build_network(load_recipe(bundle.manifest["training"]["recipes"][-1]).network)
+    with pytest.raises(UsageError, match=f"{name}'s graphs do not have .* of this network"):
+        load_bundle_weights(network, bundle)
 
 
 @torch.no_grad()

@@ -195,9 +195,9 @@ def test_symmetric_integers(bundle: Bundle) -> None:
 
 
 def test_tools_know_its_input(bundle: Bundle) -> None:
-    assert tensor_shape((-1, 64, -1, -1), (2, 512, 769), bundle.spec) == (2, 64, 64, 97)
+    assert tensor_shape("luma", (-1, 64, -1, -1), (2, 512, 769), bundle.spec) == (2, 64, 64, 97)
     graph = onnx.load_from_string(bundle.read_graph("luma", "fp32"))
-    facts = inspect_graph(graph, bundle.spec.input_px)
+    facts = inspect_graph(graph, bundle.spec)
     plane = 4 * 1024 * 1024
     assert 64 * plane <= facts.peak_bytes < 200 * plane
 

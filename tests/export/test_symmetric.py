@@ -7,11 +7,12 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 from tests.export.small import run_onnx, spec_of
+from tests.export.test_half_precision import element_types
 
 from jpegrt.export.calibration import examples_of_each_quality
 from jpegrt.export.model import Example
 from jpegrt.export.quantise import quantise
-from jpegrt.export.symmetric import to_symmetric
+from jpegrt.export.symmetric import integer_layers, to_symmetric
 from jpegrt.training.networks.cellnet import CellNet
 
 GRAPHS = ["grey", "420"]
@@ -50,6 +51,34 @@ def test_tensorrt_could_take_it(int8: dict[str, onnx.ModelProto], graph: str) ->
         assert not numpy_helper.to_array(zero_points).any()
     kinds = {tensor.data_type for tensor in model.graph.initializer}
     assert not kinds & {TensorProto.UINT8, TensorProto.INT32}
+
+
+def test_layers_in_half(
+    graphs: dict[str, onnx.ModelProto],
+    int8: dict[str, onnx.ModelProto],
+    examples: dict[str, list[Example]],
+) -> None:
+    """Their inputs are not rounded to integers, so that less is lost."""
+    layers = integer_layers(int8["grey"])
+    assert len(layers) > 2
+    for in_half in (layers[-2:], layers):
+        model = to_symmetric(int8["grey"], in_half)
+        assert integer_layers(model) == [name for name in layers if name not in in_half]
+        types = element_types(model)
+        for node in model.graph.node:
+            if node.name in in_half:
+                assert {types[node.output[0]]} == {TensorProto.FLOAT16}
+    inputs = examples["grey"][0].inputs
+    expected = np.concatenate(run_onnx(graphs["grey"], inputs), 1)
+    without, every = (
+        float(
+            np.abs(
+                np.concatenate(run_onnx(to_symmetric(int8["grey"], names), inputs), 1) - expected
+            ).mean()
+        )
+        for names in ([], layers)
+    )
+    assert 0 < every < without
 
 
 @pytest.mark.parametrize("graph", GRAPHS)

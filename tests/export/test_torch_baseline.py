@@ -1,4 +1,4 @@
-"""The baseline of `jpegrt bench` in PyTorch computes what the shipped model does."""
+"""The baselines of `jpegrt bench` in PyTorch and ncnn compute what the shipped model does."""
 
 import tomllib
 from importlib.metadata import EntryPoint
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from jpegrt.export import torch_baseline
+from jpegrt.export import ncnn_baseline, torch_baseline
 from jpegrt.runtime import Session, UsageError, metrics
 from jpegrt.runtime.bench import extensions
 from jpegrt.runtime.bench.workload import Picture, make_case
@@ -40,11 +40,11 @@ def test_colour_and_models_without_a_grey_graph_are_left_out() -> None:
     assert torch_baseline.prepare(find_bundle("cjpgsr-x4"), CASE, 1, "cpu") is None
 
 
-def test_a_model_whose_weights_are_elsewhere_is_refused() -> None:
+def test_a_model_of_an_unknown_recipe_is_refused() -> None:
     manifest = find_bundle("cellnet").manifest
     for training in ({}, {"recipes": ["of-somebody-else"]}):
         bundle = Bundle(Path(), {**manifest, "training": training})
-        with pytest.raises(UsageError, match="no weights of cellnet"):
+        with pytest.raises(UsageError, match="no recipe of cellnet"):
             torch_baseline.prepare(bundle, CASE, 1, "cpu")
 
 
@@ -55,8 +55,9 @@ def test_it_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in project["entry-points"][extensions.GROUP].items()
     ]
     monkeypatch.setattr(extensions, "entry_points", lambda group: registered)
-    assert extensions.names() == ["torch", "torch-compiled"]
+    assert extensions.names() == ["ncnn", "torch", "torch-compiled"]
     assert extensions.load("torch") is torch_baseline.prepare
+    assert extensions.load("ncnn") is ncnn_baseline.prepare
     assert extensions.load("torch-compiled") is torch_baseline.prepare_compiled
 
 
@@ -75,3 +76,16 @@ def test_only_the_compiled_one_is_compiled(monkeypatch: pytest.MonkeyPatch) -> N
     restore = torch_baseline.prepare_compiled(cellnet, CASE, 1, "cpu")
     assert restore is not None and len(compiled) == 1
     np.testing.assert_array_equal(restore(), eager())
+
+
+@pytest.mark.parametrize("name", ["cellnet", "hrcnn"])
+def test_ncnn_computes_what_pytorch_does(name: str) -> None:
+    bundle = find_bundle(name)
+    eager, converted = (
+        baseline.prepare(bundle, CASE, 1, "cpu") for baseline in (torch_baseline, ncnn_baseline)
+    )
+    assert eager is not None and converted is not None
+    found, expected = converted().astype(int), eager().astype(int)
+    assert np.abs(found - expected).max() <= 1
+    assert np.mean(found != expected) < 0.001
+    assert ncnn_baseline.prepare(bundle, CASE, 1, "cuda") is None

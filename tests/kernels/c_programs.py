@@ -78,9 +78,13 @@ class Libjpeg:
         quality: int = 85,
         restart: int = 0,
     ) -> bytes:
-        """flags: progressive, arithmetic, optimise, rgb, separate (see tests/c/encode_jpeg.c)."""
+        """pixels: (H, W) grey, (H, W, 3) RGB, or (H, W, 4) CMYK as it is to be stored.
+        flags: progressive, arithmetic, optimise, rgb, ycck, unmarked, separate (see
+        tests/c/encode_jpeg.c).
+        """
         height, width = pixels.shape[:2]
-        header = f"P{5 if pixels.ndim == 2 else 6} {width} {height} 255\n".encode()
+        kind = {(): 5, (3,): 6, (4,): 8}[pixels.shape[2:]]
+        header = f"P{kind} {width} {height} 255\n".encode()
         options = [f"quality={quality}", f"restart={restart}", *flags]
         if sampling:
             options.append(f"sampling={sampling}")

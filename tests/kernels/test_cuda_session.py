@@ -252,6 +252,16 @@ def test_coefficients_of_the_callers(device: Device, libjpeg: Libjpeg) -> None:
     assert gpu.timings.entropy_decode_ms > 0
 
 
+@pytest.mark.parametrize("flags", [(), ("ycck",)])
+def test_inks_are_refused(device: Device, libjpeg: Libjpeg, flags: tuple[str, ...]) -> None:
+    gpu = Pipeline(cuda=device.kernels)
+    with pytest.raises(NativeError, match="CMYK is restored on the CPU only") as refusal:
+        gpu.read(libjpeg.encode(synthetic(37, 51, 4), "", *flags))
+    assert refusal.value.status is Status.UNSUPPORTED
+    jpeg = jpeg_of(libjpeg, "4:2:0", (37, 51))
+    np.testing.assert_array_equal(on_host(gpu, jpeg), on_host(Pipeline(), jpeg))
+
+
 def test_an_image_that_was_read_has_no_blocks(device: Device, libjpeg: Libjpeg) -> None:
     image = Pipeline(cuda=device.kernels).read_image(jpeg_of(libjpeg, "4:2:0", (37, 51)))
     assert (image.height, image.width) == (37, 51)

@@ -265,11 +265,6 @@ def test_impossible_sampling_factors(jpeg: bytes, factors: tuple[int, int]) -> N
     assert_refused(data, Status.DAMAGED, "sampling", allow_damaged=True)
 
 
-def test_cmyk() -> None:
-    data = saved(Image.new("CMYK", (16, 16), (10, 20, 30, 40)), "JPEG")
-    assert_refused(data, Status.UNSUPPORTED, "CMYK", allow_damaged=True)
-
-
 def test_two_components(libjpeg: Libjpeg) -> None:
     jpeg = libjpeg.encode(synthetic(8, 8, channels=1))
     at = frame_header(jpeg)

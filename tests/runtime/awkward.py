@@ -11,12 +11,12 @@ from tests.kernels.c_programs import Libjpeg
 from tests.kernels.images import synthetic
 from tests.kernels.samplings import CODINGS, SAMPLINGS
 from tests.runtime.jpegs import claiming, encode
-from tests.runtime.photographs import PROFILE, exif_of, photograph, with_segment
+from tests.runtime.photographs import INK_PROFILE, PROFILE, XMP, exif_of, photograph, with_segment
 
 Maker = Callable[[Libjpeg], bytes]
 
 SIZE = (40, 56)
-PIXELS, GREY = synthetic(*SIZE), synthetic(*SIZE, 1)
+PIXELS, GREY, INKS = synthetic(*SIZE), synthetic(*SIZE, 1), synthetic(*SIZE, 4)
 SOS, EOI = b"\xff\xda", b"\xff\xd9"
 
 # Of the 1998 colour space's kind: RGB, but not sRGB. Readers keep it byte by byte.
@@ -47,13 +47,16 @@ def _changed(make: Maker, change: Callable[[bytes], bytes]) -> Maker:
     return lambda libjpeg: change(make(libjpeg))
 
 
-def _cmyk(transform: int) -> bytes:
-    """transform: Adobe's, 0 for CMYK and 2 for YCCK."""
+def _cmyk(arguments: str = "", *flags: str) -> Maker:
+    return lambda libjpeg: libjpeg.encode(255 - INKS, arguments, *flags, quality=60)
+
+
+def _photograph_in_cmyk() -> bytes:
     file = io.BytesIO()
-    Image.fromarray(PIXELS).convert("CMYK").save(file, "JPEG")
-    jpeg = file.getvalue()
-    at = jpeg.index(b"Adobe") + 11
-    return jpeg[:at] + bytes([transform]) + jpeg[at + 1 :]
+    exif = b"Exif\0\0" + exif_of(6)
+    options = {"quality": 60, "icc_profile": INK_PROFILE, "exif": exif, "xmp": XMP % 6}
+    Image.fromarray(PIXELS).convert("CMYK").save(file, "JPEG", **options)
+    return file.getvalue()
 
 
 def _several_frames() -> bytes:
@@ -178,12 +181,25 @@ GOOD: dict[str, Maker] = {
     "no end marker": _changed(_COLOUR, lambda jpeg: jpeg.removesuffix(EOI)),
     "padding before the end": _changed(_COLOUR, lambda jpeg: jpeg[:-2] + bytes(64) + EOI),
     "several frames": _made(_several_frames),
+    "CMYK": _cmyk(),
+    "CMYK, progressive": _cmyk("", "progressive"),
+    "CMYK with EXIF and a profile": _made(_photograph_in_cmyk),
+    "CMYK, C at full size": _cmyk("2x2,1x1,1x1,1x1"),
+    **{
+        f"YCCK, {name}": _cmyk(f"{SAMPLINGS[name]},{SAMPLINGS[name][:3]}", "ycck")
+        for name in ("4:4:4", "4:2:2", "4:2:0", "4:1:1")
+    },
+    "YCCK, K subsampled": _cmyk("2x2,1x1,1x1,1x1", "ycck"),
+    "YCCK, arithmetic": _cmyk("", "ycck", "arithmetic"),
 }
 
 # What is refused, with words of the message.
 BAD: dict[str, tuple[Maker, str]] = {
-    "CMYK": (_made(_cmyk, 0), "CMYK"),
-    "YCCK": (_made(_cmyk, 2), "CMYK"),
+    "CMYK, cut": (_changed(_cmyk(), lambda jpeg: jpeg[:-200]), "--allow-damaged"),
+    "CMYK, too large": (
+        _changed(_cmyk("", "ycck"), lambda jpeg: claiming(jpeg, 60000, 60000)),
+        "more than the limit of 134217728",
+    ),
     "empty": (lambda _: b"", "empty"),
     "text": (lambda _: b"no image at all\n" * 9, "not a JPEG"),
     "start marker alone": (lambda _: b"\xff\xd8", "damaged JPEG"),

@@ -1,6 +1,7 @@
 """JPEGs as cameras and editors leave them, made by Pillow: with EXIF, a profile and XMP."""
 
 import io
+import struct
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
@@ -12,6 +13,26 @@ XMP = (
     b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%d"/></rdf:RDF></x:xmpmeta>'
     b'<?xpacket end="w"?>'
 )
+_LAB_OF_INKS = bytes(
+    value
+    for inks in np.ndindex(2, 2, 2, 2)
+    for value in (round(255 * (1 - sum(inks[:3]) / 6) * (1 - inks[3])), 128 + 40 * inks[1], 128)
+)
+
+
+def _ink_profile() -> bytes:
+    """A printer's, of C, M, Y and K: one table (ICC.1:2010, 10.9) of two points along each."""
+    matrix = struct.pack(">9i", *(65536 * np.eye(3, dtype=int)).ravel())
+    straight = bytes(range(256))
+    table = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + matrix
+    table += 4 * straight + _LAB_OF_INKS + 3 * straight
+    size = 128 + 4 + 12 + len(table)
+    header = struct.pack(">I4sI4s4s4s", size, b"lcms", 0x02400000, b"prtr", b"CMYK", b"Lab ")
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + struct.pack(">I4sII", 1, b"A2B0", 144, len(table)) + table
+
+
+INK_PROFILE = _ink_profile()
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 

@@ -27,7 +27,7 @@ from jpegrt.runtime.bench import (
 )
 from jpegrt.runtime.bench.plan import BY_HAND, Plan
 from jpegrt.runtime.bench.restores import Restores, Setup
-from jpegrt.runtime.bench.rounds import Contender, measure
+from jpegrt.runtime.bench.rounds import Contender, Samples, measure
 from jpegrt.runtime.bench.scaling import measure_sizes, measure_throughput
 from jpegrt.runtime.bench.stages import STAGES
 from jpegrt.runtime.bench.summary import stage_problems, summarise
@@ -277,6 +277,42 @@ def test_engines_by_hand_answer_as_in_a_restore(engine: str, subsampling: str) -
     setup = Setup("cellnet", "int8", engine, 1)
     (contender,) = Restores(setup).by_hand(make_case(PICTURE, 50, subsampling))
     assert contender.call() is None
+
+
+def test_setups_have_the_precisions_of_their_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restores, "resolve_engine", str)  # whatever is installed
+    both, missing = restores.find_setups(["cellnet"], [], ["onnxruntime", "rtx"], 1)
+    assert [setup.name for setup in both] == ["cellnet int8 onnxruntime", "cellnet fp16 rtx"]
+    assert not missing
+    both, missing = restores.find_setups(["cellnet"], ["fp16"], ["onnxruntime", "rtx"], 1)
+    assert [setup.name for setup in both] == ["cellnet fp16 rtx"]
+    assert "cellnet fp16 on onnxruntime: " in missing[0] and "fp32" in missing[0]
+
+
+def test_precisions_are_compared_with_fp32() -> None:
+    """Round by round, network and whole alike."""
+    times_s = {
+        "cellnet fp32 onnxruntime": [2.0, 4.0],
+        "cellnet int8 onnxruntime": [1.0, 2.0],
+        "cellnet int8 onnxruntime, by hand": [0.5, 1.0],
+        "cellnet fp32 onnxruntime, by hand": [2.0, 4.0],
+        "cellnet int8 openvino": [1.0, 1.0],
+        "libjpeg": [1.0, 1.0],
+    }
+    samples = {name: Samples(1.0, blocks, blocks) for name, blocks in times_s.items()}
+    entries = [
+        cases.Entry(
+            Contender(name, dict),
+            cases.HAND if "hand" in name else cases.RESTORE,
+            name.partition(",")[0] if "cellnet" in name else None,
+        )
+        for name in times_s
+    ]
+    rows = summarise([cases.CaseResult(CASE, entries, samples)])
+    assert {row["name"]: row["times_fp32"]["median"] for row in rows if "times_fp32" in row} == {
+        "cellnet int8 onnxruntime": 2.0,
+        "cellnet int8 onnxruntime, by hand": 4.0,
+    }
 
 
 def test_an_engine_by_hand_on_a_gpu_is_one_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,7 @@ def test_markdown_tables_are_whole() -> None:
     assert len(tables) == 5
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
+    assert tables[0].count("| 3.21 (3.11 to 3.34) |") == 3 * 4  # in int8
     for name in MODELS:
         assert tables[0].count(f"| {name} |") == 4  # qualities
         assert tables[4].count(f"| {name} |") == len(SIZES)

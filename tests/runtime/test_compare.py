@@ -150,12 +150,6 @@ def test_sizes_that_do_not_go_together(
     assert not (folder / "comparison.html").exists()
 
 
-def cmyk() -> bytes:
-    file = io.BytesIO()
-    Image.new("CMYK", (64, 48), (10, 20, 30, 40)).save(file, "JPEG")
-    return file.getvalue()
-
-
 def transparent() -> bytes:
     file = io.BytesIO()
     Image.new("RGBA", (64, 48), (10, 20, 30, 40)).save(file, "PNG")
@@ -168,11 +162,10 @@ def transparent() -> bytes:
         (None, "cannot be read: No such file or directory"),
         (b"no image", "is no JPEG, PNG, WebP, TIFF, AVIF, BMP or PNM"),
         (JPEG[:600], "--allow-damaged"),
-        (cmyk(), "CMYK"),
         (transparent(), "is transparent in places"),
         (claiming(JPEG, 60000, 60000), "60000x60000 pixels are more than the limit of 16777216"),
     ],
-    ids=["missing", "text", "damaged", "CMYK", "transparent", "large"],
+    ids=["missing", "text", "damaged", "transparent", "large"],
 )
 def test_images_that_cannot_be_compared(
     jpegrt: CommandLine, folder: Path, content: bytes | None, said: str

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -63,7 +64,8 @@ def builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builds:
     """A user's cache of its own, and the stand-in for what processes import."""
     folder = tmp_path / "stand-in"
     folder.mkdir()
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(folder), str(ROOT))))
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(engine_search, "_failures", {})
     return Builds(folder)
@@ -125,6 +127,26 @@ def test_a_build_that_failed_is_not_tried_for_every_image(
     assert caplog.messages[0] == f"building an engine, once: jpegrt {command}"
     assert sum("building" in message for message in caplog.messages) == 1
     assert builds.count == 0
+
+
+def test_a_failure_does_not_stand_for_ever(
+    builds: Builds, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cause may have been cured: here the cache cannot be written to, and then it can."""
+    caplog.set_level(logging.INFO, "jpegrt")
+    folder = engine_cache("cellnet")
+    folder.parent.mkdir(parents=True)
+    folder.write_text("in the way")
+    with pytest.raises(UsageError, match="cannot be made"):
+        search().read("grey")
+    folder.unlink()
+    with pytest.raises(UsageError, match="cannot be made"):
+        search().read("grey")
+    assert sum("building" in message for message in caplog.messages) == 1
+    later = 1e6 + time.monotonic()
+    monkeypatch.setattr("jpegrt.runtime.engine_search.time.monotonic", lambda: later)
+    assert search().read("grey")[0].parent == folder
+    assert builds.count == 1
 
 
 def test_the_reason_of_a_graphs_failure_is_told(

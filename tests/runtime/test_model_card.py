@@ -55,6 +55,20 @@ def small(**changes: Any) -> dict[str, Any]:
             }
         ],
         "limits": "it is small",
+        "precisions_on_sets": [
+            {
+                "precision": "int8-symmetric",
+                "engine": "float16 rounded",
+                "set": "live1",
+                "images": 29,
+                "crop_px": 256,
+                "qualities": [10, 40],
+                "passed": False,
+                "loss_db": 0.12345,
+                "tolerance_db": 0.1,
+                "largest_bias": 0.0206,
+            }
+        ],
     }
     return manifest | changes
 
@@ -76,6 +90,10 @@ def test_a_card_says_it_all() -> None:
         "In one go.",
         "| fp32 | onnxruntime | 0.001 | 0.000 | - | default |",
         "| int8 | openvino | 0.071 | 0.031 | - | failed: left out |",
+        (
+            "| int8-symmetric | float16 rounded | live1, 29 images | 256 x 256 | Q10 Q40 | 0.123 "
+            "| 0.021 | fails: 0.1 allowed |"
+        ),
         "| Set5 (as a paper's Table 3) | Q40 | uncompressed |",
         "| bicubic | 29.98 | 33.65 |",
         "| small, onnxruntime | 30.90 (+0.92) | 34.00 (+0.35) |",

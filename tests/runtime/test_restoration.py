@@ -70,7 +70,7 @@ def test_sixteen_bits(channels: int) -> None:
         image = restore(jpeg, model="none", depth=16)
         np.testing.assert_array_equal(np.asarray(image), expected)
     else:
-        with pytest.raises(UsageError, match="Pillow has no RGB of 16 bits"):
+        with pytest.raises(UsageError, match="Pillow has no colour of 16 bits"):
             restore(jpeg, model="none", depth=16)
     result = restore(jpeg, model="none", depth=16, output="result")
     assert result.compare().measures["B against A"].largest == 0
@@ -141,8 +141,10 @@ def test_models_that_enlarge_and_take_pixels(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_restored(tmp_path: Path) -> None:
-    with pytest.raises(RestoreError, match="cannot be read: No such file"):
-        restore(tmp_path / "none.jpg")
+    for name in (tmp_path / "none.jpg", str(tmp_path / "none.jpg")):
+        with pytest.raises(RestoreError, match="cannot be read: No such file") as refusal:
+            restore(name)
+        assert str(refusal.value).startswith(f"{tmp_path / 'none.jpg'}: ")
     with pytest.raises(RestoreError, match="not a JPEG"):
         restore(b"text", model="none")
     with pytest.raises(UsageError, match="unknown model"):

@@ -1,6 +1,7 @@
 """How much of a restoration is taken."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from tests.kernels.images import synthetic
 from tests.runtime.jpegs import decode, encode
 from tests.runtime.pixel_bundles import write_pixel_bundle
 
-from jpegrt.runtime import Session, UsageError
+from jpegrt.runtime import RestoreError, Session, UsageError
+from jpegrt.runtime.auto_session import open_session
 from jpegrt.runtime.resize import enlarge, rounded
 from jpegrt.runtime.session import Account
 from jpegrt.runtime.strength import blend, deepened
@@ -72,6 +74,44 @@ def test_pixels_start_from_themselves(tmp_path: Path, shape: tuple[int, ...]) ->
     np.testing.assert_array_equal(session(0, bundle).restore16(pixels), pixels * np.uint16(257))
 
 
+def test_no_strength_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a network is loaded")
+
+    monkeypatch.setattr("jpegrt.runtime.session.create_engine", refuse)
+    for name in ("cellnet", "auto"):
+        decoder = open_session(name, engine="onnxruntime", strength=0)
+        np.testing.assert_array_equal(decoder.restore(COLOUR), decode(COLOUR))
+        assert decoder.precision == "int8"
+    with pytest.raises(AssertionError):
+        session(0.1)
+
+
+def test_no_strength_has_the_limits_of_the_others(tmp_path: Path) -> None:
+    bundle = write_pixel_bundle(tmp_path / "twice", scale=2)
+    pixels = synthetic(9, 7)
+    for strength in (0, 1):
+        options: dict[str, Any] = {"engine": "onnxruntime", "strength": strength}
+        small = Session(str(bundle), max_pixels=4 * 63 - 1, **options)
+        for source in (pixels, encode(pixels)):
+            with pytest.raises(RestoreError, match=r"18x14|14x18") as refusal:
+                small.restore(source)
+            assert "pass a larger --max-pixels" in str(refusal.value)
+        with pytest.raises(RestoreError, match="need uint8 pixels"):
+            Session(str(bundle), **options).restore(pixels.astype(float))
+        with pytest.raises(RestoreError, match=r"takes JPEGs|has no model"):
+            Session(**options).restore(pixels)
+
+
+def test_memory_counts_the_coefficients_of_both_decodes() -> None:
+    jpeg = encode(np.zeros((4096, 2048), np.uint8))  # 16 MiB of coefficients
+    for strength in (0, 1):
+        with Session(engine="onnxruntime", strength=strength, memory="48M").strips(jpeg) as strips:
+            assert strips.count > 1
+    with pytest.raises(RestoreError, match="4096 pixels take 57 MiB"):
+        Session(engine="onnxruntime", strength=0.5, memory="48M").restore(jpeg)
+
+
 def test_a_plain_decoder_has_one_strength() -> None:
     for strength in (0.0, 0.5, 1.0):
         decoder = session(strength, "none")
@@ -108,10 +148,10 @@ def test_ends_of_blends_are_exact(depth: int) -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-@pytest.mark.parametrize("strength", [0, 0.4])
-def test_strips_are_those_of_the_whole_image(strength: float, order: int) -> None:
+@pytest.mark.parametrize(("strength", "memory"), [(0, 200 << 10), (0.4, 60 << 20)])
+def test_strips_are_those_of_the_whole_image(strength: float, memory: int, order: int) -> None:
     jpeg = encode(synthetic(500, 40))
-    small = Session(engine="onnxruntime", threads=1, strength=strength, memory=60 << 20)
+    small = Session(engine="onnxruntime", threads=1, strength=strength, memory=memory)
     whole = session(strength).restore(jpeg)
     with small.strips(jpeg) as strips:
         assert strips.count > 1

@@ -11,6 +11,7 @@ from hashlib import sha256
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,13 @@ ENGINES = {
     "tensorrt": ("tensorrt", "tensorrt"),
     "tensorrt-lean": ("lean", "tensorrt_lean"),
     "rtx": ("rtx", "tensorrt_rtx_bindings"),
+}
+# Inputs of an unfolded model's graphs, as jpegrt.h lists them.
+UNFOLDED = {
+    "arm_guide": ("high",),
+    "arm": ("image", "high", "filtered"),
+    "rem_guide": ("low",),
+    "rem": ("image", "low", "filtered"),
 }
 SIZES = {  # of profiles, in pixels
     "small": {"min": [1, 16, 16], "opt": [1, 64, 64], "max": [1, 64, 64]},
@@ -108,17 +116,23 @@ def real_engine() -> str:
 
 
 def limits(bundle: Bundle, graph: str) -> list[dict[str, Limits]]:
-    """SIZES as shapes of cellnet's or a pixel model's inputs."""
+    """SIZES as shapes of cellnet's, cisr's or a pixel model's inputs."""
     components = next(g.components for g in bundle.spec.graphs if g.name == graph)
-    if bundle.spec.takes_pixels:
+    if bundle.spec.unfoldings:
+        planes = dict.fromkeys(UNFOLDED[graph], components)
+    elif bundle.spec.takes_pixels:
         planes = {"image": components}
     else:
         planes = {"luma": 4, "chroma": 2} if components == 3 else {"luma": 4}
     step = bundle.spec.input_px
+    factors = {"high": bundle.spec.enlargement}  # as large as the enlarged image
     found: list[dict[str, Limits]] = []
     for sizes in SIZES.values():
         shapes: dict[str, Limits] = {
-            name: tuple((n, count, h // step, w // step) for n, h, w in sizes.values())  # type: ignore[misc]
+            name: tuple(  # type: ignore[misc]
+                (n, count, factors.get(name, 1) * h // step, factors.get(name, 1) * w // step)
+                for n, h, w in sizes.values()
+            )
             for name, count in planes.items()
         }
         if not bundle.spec.takes_pixels:
@@ -202,6 +216,18 @@ def test_of_a_model_on_pixels_the_network_alone_runs_there(
     for size in [(20, 30), (20, 30), (64, 64), (100, 200)]:
         pixels = synthetic(*size)
         assert_alike(device, session.restore(pixels), cpu.restore(pixels))
+
+
+def test_of_an_unfolded_model_the_networks_alone_run_there(device: Device, vendor: Vendor) -> None:
+    """Its four engines in turn, and on the CPU what is between them."""
+    bundle = find_bundle("cisr-tiny-x2")
+    if device.emulated:
+        for graph in bundle.spec.graphs:
+            write_engine(engine_cache(bundle.name), bundle, graph.name)
+    session = Session(bundle.name, engine=vendor.name, precision="fp32")
+    cpu = Session(bundle.name, engine="onnxruntime", precision="fp32")
+    pixels = synthetic(16, 24)
+    assert_alike(device, session.restore(pixels), cpu.restore(pixels))
 
 
 # ---- The engine alone, on tensors of the device's
@@ -350,6 +376,18 @@ def test_no_gpu(
         Session("cellnet", engine="rtx", device=-1)
     with pytest.raises(UsageError, match="engine onnxruntime runs on the CPU: name no device"):
         Session("cellnet", engine="onnxruntime", device=0)
+
+
+@pytest.mark.parametrize("options", [{"device": 0}, {"engines": Path()}])
+def test_options_that_would_do_nothing(options: dict[str, Any], jpegrt: CommandLine) -> None:
+    with pytest.raises(UsageError, match="nothing runs on a GPU: name no device and no folder"):
+        Session("none", **options)
+    if "engines" in options:
+        with pytest.raises(UsageError, match="engine onnxruntime runs a model's own graphs: name"):
+            Session("cellnet", engine="onnxruntime", **options)
+    name, value = next(iter(options.items()))
+    outcome = jpegrt("restore", "a.jpg", "-o", "b.png", "--model", "none", f"--{name}", value)
+    assert outcome.code == 2 and "without a model nothing runs on a GPU" in outcome.complaint
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -100,6 +100,21 @@ def test_command_passes_and_fails_by_the_tolerance(capsys: pytest.CaptureFixture
     assert len(report["comparisons"]) == 5
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--device", "0"), "engine onnxruntime runs on the CPU: name no device"),
+        (("--engines", "."), "engine onnxruntime runs a model's own graphs: name no folder of"),
+    ],
+)
+def test_command_refuses_what_would_do_nothing(
+    capsys: pytest.CaptureFixture[str], options: tuple[str, ...], complaint: str
+) -> None:
+    outcome = CommandLine(capsys)("verify", "cellnet", "--engine", "onnxruntime", *options)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert complaint in outcome.complaint
+
+
 def test_command_takes_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jpegrt = CommandLine(capsys)
     command = ("verify", "cellnet", "--precision", "fp32", "--images", tmp_path, *QUICK)

@@ -48,6 +48,7 @@ def test_a_new_network_changes_nothing(sampling: str, cell_px: int) -> None:
     assert torch.equal(network(luma, steps[:, :64]), luma)
     restored, restored_chroma = network.forward_colour(luma, chroma, steps, sampling)
     assert torch.equal(restored, luma)
+    assert network.chroma is not None
     assert torch.equal(restored_chroma, network.chroma.upsampling[sampling](chroma))
     if sampling == "444":
         assert torch.equal(restored_chroma, chroma)
@@ -161,5 +162,14 @@ def test_upsampling_is_bilinear(sampling: str, cell_px: int) -> None:
 
 
 def test_cells_too_small_for_a_sampling_leave_it_out() -> None:
-    assert set(small(1).chroma.stems) == {"444"}
-    assert set(small(2).chroma.stems) == set(SAMPLINGS)
+    assert small(1).samplings == ["444"]
+    assert set(small(2).samplings) == set(SAMPLINGS)
+
+
+def test_a_network_of_luma_alone() -> None:
+    whole, alone = small(), CellNet(2, 6, 1, colour=False)
+    assert alone.samplings == []
+    assert {name.split(".")[0] for name in alone.state_dict()} == {"luma"}
+    assert alone.receptive_field_px < whole.receptive_field_px
+    luma, _, steps = inputs(alone, "444")
+    assert torch.equal(alone(luma, steps[:, :64]), luma)

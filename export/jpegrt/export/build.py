@@ -73,10 +73,6 @@ def build(request: BuildRequest, report: Callable[[str], None]) -> list[Built]:
     A graph that a target's builder refuses is in the result with the reason; the others are built.
     Raises UsageError, and VerificationError for a derived precision that loses too much.
     """
-    if request.bundle.spec.unfoldings:
-        raise UsageError(
-            f"{request.bundle.name} is unfolded, and runs on the CPU only: no engine serves it"
-        )
     vendor = find_vendor(request.flavour)
     for target in request.targets:
         vendor.check_target(target)

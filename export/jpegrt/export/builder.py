@@ -103,7 +103,8 @@ class Vendor:
                 tensor = network.get_input(index)
                 sizes = (profile.least, profile.usual, profile.largest)
                 shapes.set_shape(
-                    tensor.name, *(tensor_shape(tuple(tensor.shape), s, spec) for s in sizes)
+                    tensor.name,
+                    *(tensor_shape(tensor.name, tuple(tensor.shape), s, spec) for s in sizes),
                 )
             config.add_optimization_profile(shapes)
         if self.flavour == "rtx":

@@ -17,7 +17,7 @@ from jpegrt.training.networks.cellnet import CellNet
 
 
 class CellModel(Model):
-    """samplings: keys of `training.samplings.SAMPLINGS`."""
+    """samplings: of those that the network has."""
 
     crop_px = 256
 
@@ -63,14 +63,20 @@ class CellModel(Model):
                 "multiple_px": 1,
                 "receptive_field_px": self._network.receptive_field_px,
             },
-            "colour_rule": (
-                f"grey; YCbCr {', '.join(':'.join(name) for name in self._samplings)} natively; "
-                "other samplings after upsampling; RGB channel by channel"
-            ),
+            "colour_rule": _colour_rule(self._samplings),
             "graphs": [asdict(spec) for spec in self.specs],
             "parameters": sum(p.numel() for p in self._network.parameters()),
             "multiply_adds_per_px": multiply_adds_per_px(self._network),
         }
+
+
+def _colour_rule(samplings: Sequence[str]) -> str:
+    if not samplings:
+        return "grey; of colour images component by component, chroma upsampled after that"
+    return (
+        f"grey; YCbCr {', '.join(':'.join(name) for name in samplings)} natively; "
+        "other samplings after upsampling; RGB channel by channel"
+    )
 
 
 def multiply_adds_per_px(network: CellNet) -> int:

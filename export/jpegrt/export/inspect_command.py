@@ -61,7 +61,7 @@ def _bundle_rows(bundle: Bundle) -> list[dict[str, Any]]:
     for precision in bundle.precisions:
         for graph in bundle.spec.graphs:
             model = onnx.load_from_string(bundle.read_graph(graph.name, precision))
-            facts = inspect_graph(model, bundle.spec.input_px)
+            facts = inspect_graph(model, bundle.spec)
             rows.append(
                 {
                     "graph": graph.name,

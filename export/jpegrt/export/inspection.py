@@ -8,6 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from jpegrt.export.profiles import tensor_shape
+from jpegrt.kernels import ModelSpec
+
 # What moves or describes data, and what a runtime folds away.
 _NO_LAYERS = {"Constant", "Shape", "Gather", "Slice", "Unsqueeze", "Cast", "Concat", "Expand"}
 _NO_LAYERS |= {"QuantizeLinear", "DequantizeLinear"}
@@ -26,8 +29,8 @@ class GraphFacts:
     inputs: dict[str, list[int | str]]
 
 
-def inspect_graph(model: onnx.ModelProto, input_px: int) -> GraphFacts:
-    """Facts of a graph with dynamic n, rows and columns, which are `input_px` pixels apart."""
+def inspect_graph(model: onnx.ModelProto, spec: ModelSpec) -> GraphFacts:
+    """Facts of a model's graph, whose images, rows and columns are dynamic."""
     inputs = {
         value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
         for value in model.graph.input
@@ -35,9 +38,11 @@ def inspect_graph(model: onnx.ModelProto, input_px: int) -> GraphFacts:
     sized = onnx.ModelProto()
     sized.CopyFrom(model)
     for value in sized.graph.input:
-        for position, size in enumerate(value.type.tensor_type.shape.dim):
-            if size.dim_param:
-                size.dim_value = 1024 // input_px if position > 1 else 1
+        dimensions = value.type.tensor_type.shape.dim
+        shape = tuple(size.dim_value for size in dimensions)
+        fixed = tensor_shape(value.name, shape, (1, 1024, 1024), spec)
+        for dimension, size in zip(dimensions, fixed, strict=True):
+            dimension.dim_value = size
     for value in sized.graph.output:
         value.type.tensor_type.ClearField("shape")
     del sized.graph.value_info[:]

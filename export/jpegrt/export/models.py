@@ -33,7 +33,7 @@ def model_of(recipe: Recipe, network: nn.Module, scale: int | None, window_px: i
         raise UsageError(f"{architecture} has no non-local operator: leave out --window")
     if isinstance(network, CellNet):
         _require_scale(recipe, scale, (1,))
-        return CellModel(network, SAMPLINGS)
+        return CellModel(network, [name for name in SAMPLINGS if name in network.samplings])
     if isinstance(network, HRCNN):
         _require_scale(recipe, scale, (1,))
         return SpectralModel(network)

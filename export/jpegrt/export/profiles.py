@@ -29,14 +29,16 @@ DEFAULT_PROFILES = (
 )
 
 
-def tensor_shape(shape: tuple[int, ...], size: Size, spec: ModelSpec) -> tuple[int, ...]:
+def tensor_shape(name: str, shape: tuple[int, ...], size: Size, spec: ModelSpec) -> tuple[int, ...]:
     """A graph's input for images of `size`: planes and values as `shape` has them, the rest by it.
 
-    shape: (n, values), or (n, planes, rows, columns), in cells or blocks.
+    shape: (n, values), or (n, planes, rows, columns), in cells or blocks. `high`, of unfolded models,
+    is as large as the enlarged image.
     """
     images, *sides = size
     if len(shape) == 2:
         return images, shape[1]
     step = math.lcm(spec.input_px, spec.multiple_px)
     rounded = (max(spec.minimum_px, -(-side // step) * step) for side in sides)
-    return images, shape[1], *(side // spec.input_px for side in rounded)
+    factor = spec.enlargement if name == "high" else 1
+    return images, shape[1], *(factor * side // spec.input_px for side in rounded)

@@ -5,6 +5,8 @@ range is replaced by the symmetric int8 range that just covers it, and each bias
 weights, int8 and symmetric already, stay. What follows a ReLU keeps seven bits of the eight.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -12,8 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from jpegrt.export.half_precision import drop_unused, to_half, unfold_casts
 
 
-def to_symmetric(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph that `quantise` makes, in TensorRT's terms; its products in float become fp16."""
+def to_symmetric(model: onnx.ModelProto, in_half: Collection[str] = ()) -> onnx.ModelProto:
+    """The graph that `quantise` makes, in TensorRT's terms; its products in float become fp16, and
+    so do the convolutions `in_half`, by name, with the weights that they have in int8."""
     symmetric = onnx.ModelProto()
     symmetric.CopyFrom(model)
     unfold_casts(symmetric)
@@ -28,6 +31,7 @@ def to_symmetric(model: onnx.ModelProto) -> onnx.ModelProto:
         elif values in weights and weights[values].data_type == TensorProto.INT32:
             _restore_bias(symmetric, node, weights)
     _restore_relus(symmetric, weights)
+    _restore_products(symmetric, in_half, weights)
     for scale, zero_point in sorted(ranges):
         _centre(weights[scale], weights[zero_point])
     drop_unused(symmetric)
@@ -56,6 +60,35 @@ def _restore_relus(model: onnx.ModelProto, weights: dict[str, TensorProto]) -> N
             relu = helper.make_node("Relu", [node.input[0]], [name], name=name)
             node.input[0] = name
             model.graph.node.insert(position, relu)
+
+
+def integer_layers(model: onnx.ModelProto) -> list[str]:
+    """The convolutions that a quantised graph computes with integers, in its order."""
+    restored = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "Conv" and restored.issuperset(node.input[:2])
+    ]
+
+
+def _restore_products(
+    model: onnx.ModelProto, names: Collection[str], weights: dict[str, TensorProto]
+) -> None:
+    """Gives these convolutions inputs that were not rounded, and their weights as floats."""
+    producer = {output: node for node in model.graph.node for output in node.output}
+    for node in model.graph.node:
+        if node.name not in names:
+            continue
+        rounding = producer[producer[node.input[0]].input[0]]
+        node.input[0] = rounding.input[0]
+        values, scale = (
+            numpy_helper.to_array(weights[n]) for n in producer[node.input[1]].input[:2]
+        )
+        floats = (values * scale.reshape(-1, *[1] * (values.ndim - 1))).astype(np.float32)
+        name = f"{node.input[1]}_float"
+        model.graph.initializer.append(numpy_helper.from_array(floats, name))
+        node.input[1] = name
 
 
 def _centre(scale: TensorProto, zero_point: TensorProto) -> None:

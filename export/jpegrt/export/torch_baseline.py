@@ -16,13 +16,14 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from jpegrt.export.bundle_weights import load_bundle_weights
 from jpegrt.export.models import model_of
 from jpegrt.runtime.bench.workload import GREY, Case
 from jpegrt.runtime.bundle import Bundle
 from jpegrt.runtime.errors import UsageError
 from jpegrt.training.networks import build_network
 from jpegrt.training.networks.hrcnn import BLOCK_PX, FREQUENCIES, inverse_dct_basis
-from jpegrt.training.recipe import load_recipe
+from jpegrt.training.recipe import load_recipe, recipe_names
 from jpegrt.training.weights import WEIGHTS, load_weights
 
 _SCALE = 1 / 255
@@ -34,32 +35,37 @@ def prepare(bundle: Bundle, case: Case, threads: int, device: str) -> Restore | 
     """In eager mode: JPEG bytes to restored uint8 (H, W) pixels on the host. None for what has no
     grey graph, and for JPEGs in colour.
 
-    Sets how many threads PyTorch takes, for good. Raises UsageError if the source tree has no
-    weights of the model.
+    Sets how many threads PyTorch takes, for good. Raises UsageError if neither the source tree
+    nor the bundle has the model's weights.
     """
-    return _prepare(bundle, case, threads, device, lambda module: module)
+    return prepare_with(bundle, case, threads, device, lambda module: module)
 
 
 def prepare_compiled(bundle: Bundle, case: Case, threads: int, device: str) -> Restore | None:
     """As `prepare`, with the network compiled, which the first call does and which needs a C++
     compiler."""
-    return _prepare(bundle, case, threads, device, torch.compile)
+    return prepare_with(bundle, case, threads, device, torch.compile)
 
 
-def _prepare(
+def prepare_with(
     bundle: Bundle,
     case: Case,
     threads: int,
     device: str,
     compiled: Callable[[nn.Module], Callable[..., Any]],
 ) -> Restore | None:
+    """As `prepare`, with what `compiled` makes of the network."""
     spec = next((graph for graph in bundle.spec.graphs if graph.components == 1), None)
     if spec is None or case.subsampling != GREY or bundle.spec.unfoldings:
         return None
     torch.set_num_threads(threads)
     recipe = load_recipe(_recipe_of(bundle))
     network = build_network(recipe.network)
-    load_weights(network, WEIGHTS / f"{recipe.name}.safetensors")
+    weights = WEIGHTS / f"{recipe.name}.safetensors"
+    if weights.exists():
+        load_weights(network, weights)
+    else:
+        load_bundle_weights(network, bundle)
     scale = bundle.spec.enlargement
     model = model_of(recipe, network, scale if scale > 1 else None)
     module = compiled(model.module(spec).eval().to(device))
@@ -85,10 +91,10 @@ def _prepare(
 
 
 def _recipe_of(bundle: Bundle) -> str:
-    """The recipe of the model's last training, whose weights the source tree has."""
+    """That of the model's last training."""
     recipes = bundle.manifest.get("training", {}).get("recipes", [])
-    if not recipes or not (WEIGHTS / f"{recipes[-1]}.safetensors").exists():
-        raise UsageError(f"baseline torch has no weights of {bundle.name}: leave the model out")
+    if not recipes or recipes[-1] not in recipe_names():
+        raise UsageError(f"baseline torch has no recipe of {bundle.name}: leave the model out")
     return str(recipes[-1])
 
 

@@ -10,14 +10,12 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 from jpegrt.export.graphs import export_module
 from jpegrt.export.model import Example, Model
 from jpegrt.export.pixel_model import COLOUR_RULES, multiply_adds_per_px
 from jpegrt.kernels import GraphSpec, find_blocking_edges
-from jpegrt.runtime.bundle import Bundle
 from jpegrt.runtime.errors import UsageError
 from jpegrt.training.images import centre_crop, load_rgb
 from jpegrt.training.networks.cisr import CISR, COMPONENTS, ModifiedNonLocal, RestorationModule
@@ -155,25 +153,6 @@ class UnfoldedModel(Model):
                 network, torch.zeros(1, COMPONENTS, 16, 16), 16
             ),
         }
-
-
-def weights_of(bundle: Bundle) -> dict[str, Tensor]:
-    """The network's state, as its fp32 graphs have it: what `load_state_dict` takes.
-
-    Raises UsageError if the bundle is of another kind of network.
-    """
-    if not bundle.spec.unfoldings:
-        raise UsageError(f"{bundle.name} is no unfolded model: only these keep all their weights")
-    state = {}
-    for graph in _TENSORS:
-        module = graph.removesuffix("_guide")
-        model = onnx.load_from_string(bundle.read_graph(graph, "fp32"))
-        for weight in model.graph.initializer:
-            name = weight.name.removesuffix("_half")
-            if name.startswith("module.") and "upsampling" not in name:  # which is not trained
-                array = numpy_helper.to_array(weight)
-                state[f"{module}.0.{name.removeprefix('module.')}"] = torch.from_numpy(array.copy())
-    return state
 
 
 class Guide(nn.Module):

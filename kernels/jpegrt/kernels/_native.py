@@ -103,6 +103,7 @@ class Image(ct.Structure):
         ("arithmetic", ct.c_uint32),
         ("restart_interval", ct.c_uint32),
         ("warnings", ct.c_uint32),
+        ("inverted", ct.c_uint32),
         ("component", Component * MAX_COMPONENTS),
     )
 

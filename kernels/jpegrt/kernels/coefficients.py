@@ -20,6 +20,8 @@ class Colour(IntEnum):
     GREY = 0
     YCBCR = 1
     RGB = 2
+    CMYK = 3
+    YCCK = 4
 
 
 class Coding(IntEnum):
@@ -51,7 +53,10 @@ class Component:
 
 @dataclass(frozen=True)
 class JpegImage:
-    """A JPEG's geometry, coding and components (see `jpegrt_image` in jpegrt.h)."""
+    """A JPEG's geometry, coding and components (see `jpegrt_image` in jpegrt.h).
+
+    inverted: of CMYK and YCCK, whether 0 stands for all ink, as in nearly all files, or for none.
+    """
 
     width: int
     height: int
@@ -61,6 +66,7 @@ class JpegImage:
     restart_interval: int
     warnings: int
     components: tuple[Component, ...]
+    inverted: bool = False
 
     @property
     def subsampling(self) -> str:
@@ -68,8 +74,14 @@ class JpegImage:
         if len(self.components) == 1:
             return "grey"
         factors = [(c.h, c.v) for c in self.components]
-        (h, v), chroma = factors[0], factors[1:]
-        if chroma[0] == chroma[1] and h % chroma[0][0] == 0 and v % chroma[0][1] == 0:
+        (h, v), chroma = factors[0], factors[1:3]
+        key = factors[3:]  # of CMYK and YCCK
+        if (
+            chroma[0] == chroma[1]
+            and key in ([], [(h, v)])
+            and h % chroma[0][0] == 0
+            and v % chroma[0][1] == 0
+        ):
             ratio = (h // chroma[0][0], v // chroma[0][1])
             if name := _SUBSAMPLING.get(ratio):
                 return name
@@ -109,6 +121,7 @@ def image_from_native(
             _component(image.component[c], packed[c] if packed else None)
             for c in range(image.components)
         ),
+        bool(image.inverted),
     )
 
 
@@ -155,7 +168,7 @@ class CoefficientReader:
     def read(
         self, jpeg: bytes, *, allow_damaged: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS
     ) -> JpegImage:
-        """Entropy-decodes a whole JPEG (1 or 3 components). Raises NativeError.
+        """Entropy-decodes a whole JPEG (1, 3 or 4 components). Raises NativeError.
 
         allow_damaged keeps what can be decoded of a truncated or corrupt file;
         an image of more than max_pixels is refused before memory is taken.

@@ -109,6 +109,20 @@ class Timings:
         return self.entropy_decode_ms + self.unpack_ms + self.network_ms + self.pixels_ms
 
 
+def require_pixels(pixels: NDArray[Any]) -> None:
+    """Raises ValueError for arrays that no pipeline takes."""
+    channels = pixels.shape[2:]
+    if (
+        pixels.dtype != np.uint8
+        or pixels.ndim not in (2, 3)
+        or channels not in ((), (1,), (3,))
+        or 0 in pixels.shape
+    ):
+        raise ValueError(
+            f"need uint8 pixels of shape (H, W) or (H, W, 3), got {pixels.dtype} {pixels.shape}"
+        )
+
+
 class Pipeline:
     """Restores one image after another, reusing its memory. One thread at a time.
 
@@ -196,7 +210,8 @@ class Pipeline:
         lib.jpegrt_session_destroy(self._handle)
 
     def read(self, jpeg: bytes) -> tuple[int, ...]:
-        """Entropy-decodes; returns the shape of the pixels to come: (height, width[, 3])."""
+        """Entropy-decodes; returns the shape of the pixels to come: (height, width), or (height,
+        width, 3) RGB, or (height, width, 4) CMYK, in which 0 is no ink."""
         self._read(jpeg)
         return self._shape
 
@@ -207,16 +222,8 @@ class Pipeline:
         Rows may lie apart. The array must stay as it is until it is restored.
         Raises NativeError or ValueError.
         """
+        require_pixels(pixels)
         channels = pixels.shape[2] if pixels.ndim == 3 else 1
-        if (
-            pixels.dtype != np.uint8
-            or pixels.ndim not in (2, 3)
-            or channels not in (1, 3)
-            or 0 in pixels.shape
-        ):
-            raise ValueError(
-                f"need uint8 pixels of shape (H, W) or (H, W, 3), got {pixels.dtype} {pixels.shape}"
-            )
         inner = (channels, 1) if pixels.ndim == 3 else (1,)
         if pixels.strides[1:] != inner or pixels.strides[0] < pixels.shape[1] * channels:
             pixels = np.ascontiguousarray(pixels)

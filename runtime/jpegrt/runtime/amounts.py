@@ -55,7 +55,7 @@ def representative_quality(image: JpegImage) -> int:
     estimates = []
     for index, component in enumerate(image.components):
         assert component.table is not None
-        is_chroma = image.colour is Colour.YCBCR and index > 0
+        is_chroma = image.colour in (Colour.YCBCR, Colour.YCCK) and index in (1, 2)
         base = ANNEX_K_CHROMA if is_chroma else ANNEX_K_LUMA
         estimates.append(estimate_quality(component.table, base).quality)
     return min(estimates)

@@ -27,6 +27,7 @@ _OF_DECODING = ("threads", "allow_damaged", "max_pixels", "memory")
 
 # Of larger images only the tables are looked at: coefficients take 3 bytes a pixel in 4:2:0.
 _LOOK_PX = 1 << 25
+_LOOK_BYTES = 4  # a sample: coefficients, and a copy of them
 # What going back to the first compression holds, which is done to whole images.
 _BACK_BYTES_PER_PX = 32
 
@@ -45,12 +46,12 @@ class AutoSession(Session):
     def __init__(self, *, strength: float | None = None, **options: Any) -> None:
         self._models: dict[str, Session] = {}
         self._options = options
+        self._fixed_strength = strength
         # Made at once and first, so that what it cannot do is refused at once and in its words.
         usual = self._usual = self._model(amount_at(_USUAL_QUALITY, "420").model)
         of_decoding = {name: options[name] for name in _OF_DECODING if name in options}
         super().__init__("none", strength=1.0 if strength is None else strength, **of_decoding)
         self.model_name, self.precision, self.engine_name = AUTO, usual.precision, usual.engine_name
-        self._fixed_strength = strength
         self._choosing = threading.Lock()
         self._timings: Callable[[], Timings] = lambda: self._pipeline.timings
 
@@ -62,6 +63,7 @@ class AutoSession(Session):
             amount = found = None
             if isinstance(content, bytes) and is_jpeg(content):
                 with self._explained(content):
+                    self._admit_jpeg(content, depth)
                     image = self._read(content)
                 found = self._find_first(image)
                 amount = choose_amount(image)
@@ -85,14 +87,20 @@ class AutoSession(Session):
         """With its coefficients, unless they are too many to look at. Raises NativeError."""
         reader = CoefficientReader()
         header = reader.read_header(content, max_pixels=self._max_pixels)
-        is_large = header.width * header.height > _LOOK_PX
+        samples = sum(component.width * component.height for component in header.components)
+        held = _LOOK_BYTES * samples
+        is_large = header.width * header.height > _LOOK_PX or held > self._memory.bytes
         read = reader.read_packed if is_large else reader.read
         return read(content, allow_damaged=self._allow_damaged, max_pixels=self._max_pixels)
 
     def _find_first(self, image: JpegImage) -> Recompression | None:
         """An earlier compression to go back to."""
         held = _BACK_BYTES_PER_PX * image.width * image.height
-        is_seen = image.components[0].blocks is not None and held <= self._memory.bytes
+        is_seen = (
+            image.components[0].blocks is not None
+            and len(image.components) < 4
+            and held <= self._memory.bytes
+        )
         if not is_seen or self._fixed_strength == 0:
             return None
         found = find_recompression(image)
@@ -152,7 +160,8 @@ class AutoSession(Session):
 
     def _model(self, name: str) -> Session:
         if name not in self._models:
-            self._models[name] = Session(name, **self._options)
+            all_or_none = 0.0 if self._fixed_strength == 0 else 1.0
+            self._models[name] = Session(name, strength=all_or_none, **self._options)
         return self._models[name]
 
 

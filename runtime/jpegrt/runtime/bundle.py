@@ -87,6 +87,12 @@ class Bundle:
                 f"{self.folder / name} {error}; export or install the model again"
             ) from error
 
+    @property
+    def files_sha256(self) -> str:
+        """Of the checksums of all files that it lists: other graphs or weights have another."""
+        files = {name: facts["sha256"] for name, facts in self.manifest["files"].items()}
+        return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
     def _read_listed(self, name: str) -> bytes:
         path = self.folder / name
         try:
@@ -132,7 +138,7 @@ def find_bundle(model: str) -> Bundle:
     names = [file.parent.name for file in sorted(shipped_bundles().glob(f"*/{MANIFEST}"))]
     names += [file.parent.name for file in sorted(fetched_bundles().glob(f"[!.]*/{MANIFEST}"))]
     raise UsageError(
-        f"unknown model {model}: choose one of {', '.join(names)}, none, or a bundle's folder"
+        f"unknown model {model}: choose one of {', '.join(names)}, auto, none, or a bundle's folder"
     )
 
 

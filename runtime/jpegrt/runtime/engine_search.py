@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,8 +17,11 @@ _COMMAND = "import sys; from jpegrt.runtime.cli import main; sys.exit(main())"
 _LOG = logging.getLogger("jpegrt")
 
 _building = threading.Lock()
-# Commands that failed in this process, and why: each of many images would try, and wait, again.
-_failures: dict[tuple[str, ...], str] = {}
+# Commands that failed in this process: each of many images would try, and wait, again.
+_failures: dict[tuple[str, ...], "_Failure"] = {}
+# For how many times as long as it took a failure stands: trying again then costs a tenth of the time,
+# and who has cured its cause need not start the process anew.
+_STANDS_TIMES = 10
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,14 @@ class Runner:
 
     def __str__(self) -> str:
         return f"{self.flavour} {self.version} on {self.target}"
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """stands_until_s: by the monotonic clock."""
+
+    reason: str
+    stands_until_s: float
 
 
 @dataclass(frozen=True)
@@ -108,8 +120,9 @@ def _build(command: list[str]) -> None:
     Raises UsageError.
     """
     key = tuple(command)
-    if key in _failures:
-        raise UsageError(_failures[key])
+    failure, started_s = _failures.get(key), time.monotonic()
+    if failure and started_s < failure.stands_until_s:
+        raise UsageError(failure.reason)
     _LOG.info("building an engine, once: jpegrt %s", " ".join(command))
     lines = [""]
     with subprocess.Popen(
@@ -130,5 +143,9 @@ def _build(command: list[str]) -> None:
         ):  # a count, of the one that the line before names
             lines.pop()
         reason = lines[-1] or f"its exit code is {process.returncode}"
-        _failures[key] = f"the engine could not be built by jpegrt {' '.join(command)}: {reason}"
-        raise UsageError(_failures[key])
+        failed_s = time.monotonic()
+        failure = _failures[key] = _Failure(
+            f"the engine could not be built by jpegrt {' '.join(command)}: {reason}",
+            failed_s + _STANDS_TIMES * (failed_s - started_s),
+        )
+        raise UsageError(failure.reason)

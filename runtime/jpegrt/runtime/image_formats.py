@@ -4,13 +4,14 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from PIL import Image, features
 
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
+from jpegrt.runtime.inks import cmyk_image, is_cmyk, strips_as_rgb
 from jpegrt.runtime.jpeg_segments import with_segments
 from jpegrt.runtime.metadata import Metadata
 from jpegrt.runtime.png_strips import chunk, write_png_strips
@@ -31,6 +32,7 @@ FORMAT_NAMES = tuple(_SUFFIXES)
 # Of formats that lose something: where a restored image and its file look the same.
 DEFAULT_QUALITIES = {"jpeg": 95, "webp": 90, "avif": 85}
 _DEEP = ("png", "tiff")
+_WITH_CMYK = ("tiff", "jpeg")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class ImageFormat:
         return _SUFFIXES[self.name]
 
     def encode(self, pixels: Pixels, metadata: Metadata) -> bytes:
-        """The file of (H, W) or (H, W, 3) RGB pixels of this depth, as `write` writes it."""
+        """The file of (H, W), (H, W, 3) RGB or (H, W, 4) CMYK pixels of this depth, as `write`
+        writes it."""
         file = io.BytesIO()
         self.write(Strips.of(pixels), metadata, file)
         return file.getvalue()
@@ -77,8 +80,12 @@ class ImageFormat:
         other formats hold all of the pixels.
 
         image: as the file that the metadata is of stores it. For PNGs it is turned upright here; in
-            other formats EXIF's orientation goes along.
+            other formats EXIF's orientation goes along. CMYK becomes sRGB in formats that lack
+            it, by the profile, which then does not go along.
         """
+        if is_cmyk(image.shape) and self.name not in _WITH_CMYK:
+            image = strips_as_rgb(image, metadata.icc)
+            metadata = replace(metadata, icc=b"")
         try:
             quality = self.quality or DEFAULT_QUALITIES.get(self.name, 0)
             _WRITERS[self.name](image, metadata, quality, file)
@@ -158,8 +165,9 @@ def _blocks(metadata: Metadata) -> dict[str, object]:
 def _by_pillow(image: Strips, name: str, **options: object) -> bytes:
     file = io.BytesIO()
     pixels = image.joined()
+    picture = cmyk_image(pixels) if is_cmyk(image.shape) else Image.fromarray(pixels)
     try:
-        Image.fromarray(pixels).save(file, name, **options)
+        picture.save(file, name, **options)
     except OSError as error:
         raise _PillowError(str(error)) from error
     return file.getvalue()

@@ -7,19 +7,22 @@ from jpegrt.runtime.metadata import ICC_PREFIX, XMP_PREFIX, Metadata
 from jpegrt.runtime.orientation import EXIF_PREFIX
 
 _MOST = 65533  # bytes of a segment's body
-_HEADER = 20  # bytes of SOI and of JFIF's segment
+_JFIF = bytes.fromhex("ffe0 0010 4a46494600 0101 00 0001 0001 0000")
 
 
 def with_segments(jpeg: bytes, metadata: Metadata) -> bytes:
-    """The same JPEG, which begins with JFIF's segment as libjpeg writes it, with metadata."""
-    header = bytearray(jpeg[:_HEADER])
+    """The same JPEG with metadata. libjpeg begins it with JFIF's segment, but for CMYK."""
+    has_jfif = jpeg[2:4] == _JFIF[:2]
+    rest = jpeg[2 + len(_JFIF) :] if has_jfif else jpeg[2:]
+    jfif = bytearray(jpeg[2 : 2 + len(_JFIF)] if has_jfif else b"")
     if density := metadata.density:
-        header[13:18] = struct.pack(">BHH", density.unit, density.x, density.y)
+        jfif = jfif or bytearray(_JFIF)
+        jfif[11:16] = struct.pack(">BHH", density.unit, density.x, density.y)
     segments = (
         struct.pack(">BBH", 0xFF, marker, 2 + len(body)) + body
         for marker, body in _bodies(metadata)
     )
-    return b"".join((header, *segments, jpeg[_HEADER:]))
+    return b"".join((jpeg[:2], jfif, *segments, rest))
 
 
 def _bodies(metadata: Metadata) -> Iterator[tuple[int, bytes]]:

@@ -21,7 +21,8 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     ]
     if history := manifest.get("training", {}).get("history"):
         parts.append(_sentence(history))
-    parts += ["## Precisions", _precisions(manifest), "## Figures", *_figures(manifest)]
+    parts += ["## Precisions", _precisions(manifest), *_precisions_on_sets(manifest)]
+    parts += ["## Figures", *_figures(manifest)]
     if limits := manifest.get("limits"):
         parts += ["## Where it loses", _sentence(limits)]
     return "\n\n".join(parts)
@@ -80,6 +81,38 @@ def _precisions(manifest: Mapping[str, Any]) -> str:
         "The largest loss of PSNR in dB against PyTorch's fp32 output, of any kind of image and "
         "quality, in the mean over held-out JPEGs.\n\n"
         + _table([["precision", "engine", *_PARTS, "result"], *lines])
+    )
+
+
+def _precisions_on_sets(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Of sets, those that engines are derived from too."""
+    rows = manifest.get("precisions_on_sets", [])
+    if not rows:
+        return
+    yield (
+        "The largest loss of PSNR in dB against fp32's of any kind of image and quality, in the mean "
+        "over a set's centres of so many pixels, and how far a component's mean moved, in levels; by "
+        "`scripts/verify_precisions.py`. TensorRT's fp16 and int8 (int8-symmetric) are derived when "
+        "engines are built; here float16 is rounded on a CPU."
+    )
+    header = ["precision", "engine", "set", "pixels", "qualities", "loss", "moved", "result"]
+    yield _table(
+        [
+            header,
+            *(
+                [
+                    row["precision"],
+                    row["engine"],
+                    f"{row['set']}, {row['images']} images",
+                    f"{row['crop_px']} x {row['crop_px']}",
+                    " ".join(map(compression_name, row["qualities"])),
+                    f"{row['loss_db']:.3f}",
+                    f"{row['largest_bias']:.3f}",
+                    f"{'passes' if row['passed'] else 'fails'}: {row['tolerance_db']:g} allowed",
+                ]
+                for row in rows
+            ),
+        ]
     )
 
 

@@ -19,6 +19,7 @@ from jpegrt.runtime.comparison.pictures import Source as PictureSource
 from jpegrt.runtime.comparison.pictures import open_picture
 from jpegrt.runtime.errors import RestoreError, UsageError
 from jpegrt.runtime.image_formats import ImageFormat, format_of_name
+from jpegrt.runtime.inks import cmyk_image, is_cmyk, rgb_from_cmyk
 from jpegrt.runtime.metadata import Metadata, read_metadata
 from jpegrt.runtime.orientation import upright
 from jpegrt.runtime.output import check_writable, written_whole
@@ -36,7 +37,8 @@ class Restoration:
 
     name: of the file, or "image".
     source: the file's bytes, or the array that was given.
-    pixels: as the file stores them, uint8 or uint16, (H, W) if grey, else (H, W, 3) RGB.
+    pixels: as the file stores them, uint8 or uint16, (H, W) if grey, else (H, W, 3) RGB, or
+        (H, W, 4) CMYK, in which 0 is no ink.
     account: the model that ran, how much of it was taken, and why.
     timings: milliseconds of each stage.
     """
@@ -59,8 +61,9 @@ class Restoration:
         """Of the pixels turned upright; its `info` has ICC profile, EXIF and XMP, which say so, and
         the density. Raises UsageError for 16-bit colour, which Pillow lacks."""
         if self.array.dtype == np.uint16 and self.array.ndim == 3:
-            raise UsageError("Pillow has no RGB of 16 bits: take the array, or save the result")
-        image = Image.fromarray(self.array)
+            raise UsageError("Pillow has no colour of 16 bits: take the array, or save the result")
+        array = self.array
+        image = cmyk_image(array) if is_cmyk(array.shape) else Image.fromarray(array)
         metadata = self.metadata.turned_upright()
         blocks = {"icc_profile": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
         image.info.update({name: block for name, block in blocks.items() if block})
@@ -83,7 +86,8 @@ class Restoration:
 
     @cached_property
     def before(self) -> NDArray[np.uint8]:
-        """The image as it came, decoded plainly, upright: uint8 (H, W) or (H, W, 3) RGB."""
+        """The image as it came, decoded plainly, upright: uint8 (H, W) or (H, W, 3) RGB, of CMYK
+        too."""
         return self._came.pixels
 
     @cached_property
@@ -100,6 +104,8 @@ class Restoration:
         after = self.array
         if after.dtype == np.uint16:
             after = ((after.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        if is_cmyk(after.shape):
+            after = rgb_from_cmyk(after, self.metadata.icc)
         pictures = [self._came, Picture(self.account.model, after.astype(np.uint8), self._came.icc)]
         if original is not None:
             name = Path(original).name if isinstance(original, str | os.PathLike) else "original"
@@ -158,7 +164,8 @@ def restore(
 
     source: a file's name or its bytes; for a model that takes pixels also an array.
     output: "image" gives an image of Pillow's, with the file's ICC profile, EXIF, XMP and density in
-        its `info`; "array" NumPy's, (H, W) if grey, else (H, W, 3) RGB; "result" a `Restoration`,
+        its `info`; "array" NumPy's, (H, W) if grey, else (H, W, 3) RGB, or (H, W, 4) CMYK, in
+        which 0 is no ink; "result" a `Restoration`,
         which a notebook shows before and after, and which has the coefficients and saves files.
     depth: bits a sample, 8 or 16.
     model: a shipped model's name, a bundle's folder, "none" for a plain decoder, or "auto", which
@@ -169,11 +176,15 @@ def restore(
     if output not in ("image", "array", "result"):
         raise UsageError(f"output must be image, array or result, not {output}")
     name = Path(source).name if isinstance(source, str | os.PathLike) else "image"
-    content = content_of(source)
     session = _session(model, _stamp(model), tuple(sorted(options.items())))
-    with session.strips(content, depth) as strips:
-        pixels = strips.joined()
-        timings, account = session.timings, session.account
+    try:
+        content = content_of(source)
+        with session.strips(content, depth) as strips:
+            pixels = strips.joined()
+            timings, account = session.timings, session.account
+    except RestoreError as error:
+        named = os.fspath(source) if isinstance(source, str | os.PathLike) else name
+        raise RestoreError(f"{named}: {error}") from error
     restoration = Restoration(
         name,
         content,

@@ -73,7 +73,7 @@ class Restorer:
         return {
             "width": strips.shape[1],
             "height": strips.shape[0],
-            "components": 1 if len(strips.shape) == 2 else 3,
+            "components": 1 if len(strips.shape) == 2 else strips.shape[2],
             "model": account.model,
             "precision": account.precision,
             "engine": account.engine,

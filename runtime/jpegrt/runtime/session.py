@@ -1,5 +1,6 @@
 """Sessions: JPEGs or pixels in, restored pixels out."""
 
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -14,8 +15,15 @@ from numpy.typing import NDArray
 from jpegrt.kernels import NativeError, Pipeline, Status, Timings
 from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS, CoefficientReader
 from jpegrt.kernels.cuda import Cuda
+from jpegrt.kernels.pipeline import require_pixels
 from jpegrt.runtime.bundle import find_bundle
-from jpegrt.runtime.engines import choose_precision, create_engine, resolve_engine, runs_on_gpu
+from jpegrt.runtime.engines import (
+    check_options,
+    choose_precision,
+    create_engine,
+    resolve_engine,
+    runs_on_gpu,
+)
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
 from jpegrt.runtime.memory import Memory, bytes_per_px, tile_px_for
 from jpegrt.runtime.pixel_files import is_pixel_file, read_pixels
@@ -111,33 +119,38 @@ class Session:
             )
         self.model_name, self.precision, self.engine_name = "none", "-", "-"
         self.takes_pixels, self.enlargement = False, 1
-        self.strength, self._decodes = strength, model == "none"
+        self.strength, self._decodes = strength, model == "none" or strength == 0
         self._allow_damaged, self._max_pixels, self._threads = allow_damaged, max_pixels, threads
         self._header = CoefficientReader()
         spec = network = cuda = None
         self._told_steps: ToldSteps | None = None
-        if model != "none":
+        if model == "none":
+            if device is not None or engines is not None:
+                raise UsageError(
+                    "without a model nothing runs on a GPU: name no device and no folder of engines"
+                )
+        else:
             bundle = find_bundle(model)
             self.model_name = bundle.name
             self.engine_name = resolve_engine(engine)
+            check_options(self.engine_name, device, engines)
             self.precision = choose_precision(self.engine_name, bundle, precision)
             spec = bundle.spec
             self.takes_pixels, self.enlargement = spec.takes_pixels, spec.enlargement
             if runs_on_gpu(self.engine_name):
                 gpu = open_gpu(device or 0)
                 cuda = None if spec.takes_pixels else gpu
-            elif device is not None:
-                raise UsageError(f"engine {self.engine_name} runs on the CPU: name no device")
-            network = create_engine(
-                self.engine_name,
-                bundle,
-                self.precision,
-                threads,
-                device=device or 0,
-                folder=engines,
-            )
-            if spec.domain == "cells" and cuda is None:
-                network = self._told_steps = ToldSteps(network)
+            if not self._decodes:
+                network = create_engine(
+                    self.engine_name,
+                    bundle,
+                    self.precision,
+                    threads,
+                    device=device or 0,
+                    folder=engines,
+                )
+                if spec.domain == "cells" and cuda is None:
+                    network = self._told_steps = ToldSteps(network)
         try:
             self._memory = Memory.of(memory)
             if cuda and self._memory.is_limit:
@@ -145,6 +158,8 @@ class Session:
                     "images are restored whole on a GPU: leave out --memory (memory), or choose an "
                     "engine that runs on the CPU"
                 )
+            if self._decodes:
+                spec = cuda = project = None
             self._tile_px = 0 if cuda else tile_px_for(self._memory, spec)
             self._bytes_per_px = bytes_per_px(spec)
             self._pipeline = Pipeline(
@@ -159,12 +174,15 @@ class Session:
             )
         except (NativeError, ValueError) as error:
             raise UsageError(one_line(error)) from error
-        self._plain: Pipeline | None = None  # of strengths below 1, made when it is needed
+        # Of strengths below 1, made when it is needed.
+        self._plain = self._pipeline if self._decodes else None
         self._last, self._account = self._pipeline, PLAINLY
+        self._size = 0, 0  # of the image at hand
         self._turn = threading.Lock()
 
     def restore(self, source: Source) -> NDArray[np.uint8]:
-        """The restored image: uint8 (H, W) if grey, else (H, W, 3) RGB.
+        """The restored image: uint8 (H, W) if grey, else (H, W, 3) RGB; of CMYK and YCCK (H, W, 4)
+        CMYK, 0 for no ink and 255 for all, however the file stores them.
 
         source: the bytes or the file of a JPEG; for a model that takes pixels, also of a PNG, WebP
             or PNM, or an array, uint8 (H, W) or (H, W, 3) RGB.
@@ -228,17 +246,19 @@ class Session:
 
     @contextmanager
     def strips_at(self, strength: float, source: Source, depth: int = 8) -> Iterator[Strips]:
-        """As `strips`, at another strength than the session's."""
+        """As `strips`, at another strength than the session's; if that is 0, at 0."""
         if depth not in (8, 16):
             raise UsageError(f"depth must be 8 or 16, not {depth}")
+        if self.strength == 0:
+            strength = 0
         source = content_of(source)
         with self._turn, self._explained(source):
-            shape = self._load(source, depth)
             try:
-                yield self._made(source, shape, depth, strength)
+                yield self._made(source, depth, strength)
             except MemoryError as error:  # an engine's too
+                width, height = self._size
                 raise RestoreError(
-                    f"not enough memory for an image of {shape[1]} x {shape[0]} pixels"
+                    f"not enough memory for an image of {width} x {height} pixels"
                 ) from error
 
     @property
@@ -251,17 +271,22 @@ class Session:
         """What was done to the image last restored, or to be restored in strips."""
         return self._account
 
-    def _made(
-        self, source: bytes | NDArray[np.uint8], shape: tuple[int, ...], depth: int, strength: float
-    ) -> Strips:
-        """Of the image that is loaded."""
+    def _made(self, source: bytes | NDArray[np.uint8], depth: int, strength: float) -> Strips:
+        """Raises NativeError or RestoreError."""
+        decodes = self._decodes or strength == 0
+        if isinstance(source, bytes) and (not self.takes_pixels or is_jpeg(source)):
+            self._admit_jpeg(source, depth, blended=not decodes and strength < 1)
+        else:
+            source = self._admitted_pixels(source, depth)
         self._last, self._account = self._pipeline, PLAINLY
-        if self._decodes:
-            return _strips_of(self._pipeline, shape, depth)
-        if strength == 0:
+        if decodes:
             return self._base(source, depth)
         ran = self.model_name, self.precision, self.engine_name
         self._account = Account(*ran, strength)
+        if isinstance(source, bytes):
+            shape = self._pipeline.read(source)
+        else:
+            shape = self._pipeline.load_pixels(source)
         if strength == 1:
             return _strips_of(self._pipeline, shape, depth)
         base = self._base(source, depth)
@@ -271,8 +296,8 @@ class Session:
         return blended(base, rows, restored, self._pipeline.strips(), strength)
 
     def _base(self, source: bytes | NDArray[np.uint8], depth: int) -> Strips:
-        """What strength 0 is. Raises NativeError or RestoreError."""
-        if isinstance(source, bytes) and is_jpeg(source):
+        """What strength 0 is, of a JPEG's bytes or of pixels. Raises NativeError."""
+        if isinstance(source, bytes):
             if self._plain is None:
                 self._plain = Pipeline(
                     threads=self._threads,
@@ -286,8 +311,6 @@ class Session:
                 return decoded
             pixels = decoded.joined()
         else:
-            if isinstance(source, bytes):
-                source = read_pixels(source, self._max_pixels)
             pixels = deepened(source, depth)
         return Strips.of(enlarged(pixels, self.enlargement))
 
@@ -302,29 +325,45 @@ class Session:
                 advice = "; other images need a model of the domain luma or rgb"
             raise RestoreError(f"{error}{advice}") from error
 
-    def _load(self, source: bytes | NDArray[np.uint8], depth: int) -> tuple[int, ...]:
-        """The shape of the pixels to come. Raises NativeError or RestoreError."""
+    def _admit_jpeg(self, jpeg: bytes, depth: int, *, blended: bool = False) -> None:
+        """blended: whether it is decoded plainly besides. Raises NativeError or RestoreError."""
+        header = self._header.read_header(jpeg, max_pixels=self._max_pixels)
+        samples = sum(component.width * component.height for component in header.components)
+        held = len(jpeg) + (4 if blended else 2) * samples
+        self._admit((header.width, header.height), len(header.components), held, depth)
+
+    def _admitted_pixels(self, source: bytes | NDArray[np.uint8], depth: int) -> NDArray[np.uint8]:
+        """Of an array, or of a file other than a JPEG. Raises RestoreError."""
         if isinstance(source, bytes):
-            if not self.takes_pixels or is_jpeg(source):
-                header = self._header.read_header(source, max_pixels=self._max_pixels)
-                samples = sum(component.width * component.height for component in header.components)
-                coefficients = len(source) + 2 * samples
-                self._refuse_without_memory(header.width, header.height, coefficients, depth)
-                return self._pipeline.read(source)
             source = read_pixels(source, self._max_pixels)
         try:
-            height, width = source.shape[:2]
-            self._refuse_without_memory(width, height, source.nbytes, depth)
-            return self._pipeline.load_pixels(source)
+            require_pixels(source)
         except ValueError as error:
             raise RestoreError(str(error)) from error
+        if not self.takes_pixels:
+            self._pipeline.load_pixels(source)  # which says why not
+        height, width = source.shape[:2]
+        self._admit((width, height), 3, source.nbytes, depth)
+        return source
 
-    def _refuse_without_memory(self, width: int, height: int, held: int, depth: int) -> None:
+    def _admit(self, size: tuple[int, int], channels: int, held: int, depth: int) -> None:
         """held: bytes that the image takes as long as it is restored. Raises RestoreError."""
+        width, height = self._size = size
+        restored = self.enlargement * width, self.enlargement * height
+        if math.prod(restored) > self._max_pixels:
+            raise RestoreError(
+                f"{restored[0]}x{restored[1]} pixels are more than the limit of {self._max_pixels}"
+                + self._advice[Status.TOO_LARGE]
+            )
+        self._refuse_without_memory(width, height, channels, held, depth)
+
+    def _refuse_without_memory(
+        self, width: int, height: int, channels: int, held: int, depth: int
+    ) -> None:
         if not self._tile_px or not self._memory.is_limit:
             return
         rows = min(height, self._tile_px)
-        strip = 3 * depth // 8 * self.enlargement**2 * width * rows
+        strip = channels * depth // 8 * self.enlargement**2 * width * rows
         needed = held + strip + self._bytes_per_px * min(width, self._tile_px) * rows
         if needed > self._memory.bytes:
             raise RestoreError(

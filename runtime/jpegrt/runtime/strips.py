@@ -16,10 +16,10 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 class Strips:
     """An image from its top to its bottom, of which one strip is held at a time.
 
-    shape: (H, W), or (H, W, 3) RGB.
+    shape: (H, W), (H, W, 3) RGB, or (H, W, 4) CMYK, in which 0 is no ink.
     depth: bits a sample, 8 or 16.
     count: how many strips there are.
-    make: gives the strip of an index, (rows, W) or (rows, W, 3).
+    make: gives the strip of an index, (rows, W[, 3 or 4]).
     """
 
     shape: tuple[int, ...]

@@ -33,6 +33,7 @@ _STRIP_BYTES = 1 << 18
 _DEFLATE, _DIFFERENCES = 8, 2  # compression (Adobe's), predictor (section 14)
 _RESOLUTION = {282, 283, 296}  # across, down, unit
 _XMP, _PROFILE = 700, 34675
+_PHOTOMETRIC = {1: 1, 3: 2, 4: 5}  # by channels: black is zero, RGB, CMYK
 # Of EXIF's first directory: what does not describe the image itself, which is another one there.
 _KEPT = {ORIENTATION, *_RESOLUTION, 269, 270, 271, 272, 285, 305, 306, 315, 316, 318, 319}
 _FIRST_PRIVATE = 32768
@@ -90,7 +91,7 @@ def _image_tags(
         integers(order, 257, LONG, height),
         integers(order, 258, SHORT, *(channels * [image.depth])),
         integers(order, 259, SHORT, _DEFLATE),
-        integers(order, 262, SHORT, 2 if channels == 3 else 1),  # RGB, or black is zero
+        integers(order, 262, SHORT, _PHOTOMETRIC[channels]),
         integers(order, 273, LONG, *offsets),
         integers(order, 277, SHORT, channels),
         integers(order, 278, LONG, rows),

@@ -128,14 +128,17 @@ def shipped_original() -> NDArray[np.uint8]:
         return np.asarray(Image.open(file).convert("RGB"))
 
 
-def load_crop(path: Path) -> NDArray[np.uint8]:
-    """An original's centre, at most CROP_PX a side, in RGB. Raises RestoreError."""
+def load_crop(path: Path, crop_px: int = CROP_PX) -> NDArray[np.uint8]:
+    """An original's centre, at most `crop_px` a side, in RGB: uint8 (H, W, 3), sides multiples of 16.
+
+    Raises RestoreError.
+    """
     try:
         with Image.open(path) as image:
             rgb = np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise RestoreError(f"{path} cannot be read: {error}") from error
-    height, width = (min(CROP_PX, size // 16 * 16) for size in rgb.shape[:2])
+    height, width = (min(crop_px, size) // 16 * 16 for size in rgb.shape[:2])
     if not height or not width:
         raise RestoreError(f"{path} is too small to verify with: 16 pixels a side are needed")
     y, x = (rgb.shape[0] - height) // 2, (rgb.shape[1] - width) // 2

@@ -9,6 +9,7 @@ from jpegrt.training.recipe import load_recipe
 SHARES: Mapping[str, float] = {
     "cellnet": 14,
     "cellnet-colour": 10,
+    "cellnet-small": 12,
     "cellnet-large": 20,
     "cellnet-large-colour": 12,
     "jscnn-best": 12,

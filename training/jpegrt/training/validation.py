@@ -58,6 +58,7 @@ def _gain(network: CellNet, part: str, batch: Batch) -> float:
         restored = network(batch.luma, batch.steps[:, :64])
         return error_db(batch.luma, batch.target_luma) - error_db(restored, batch.target_luma)
     assert batch.chroma is not None and batch.target_chroma is not None
+    assert network.chroma is not None
     _, restored = network.forward_colour(batch.luma, batch.chroma, batch.steps, batch.sampling)
     upsampled = network.chroma.upsampling[batch.sampling](batch.chroma)
     return error_db(upsampled, batch.target_chroma) - error_db(restored, batch.target_chroma)

@@ -151,7 +151,7 @@ def waiting(plan: Plan) -> list[str]:
     if TOOLS in plan.baselines:
         reasons += peers.reasons_against(plan.subsamplings)
     if plan.device == "cuda" and not any(map(runs_on_gpu, map(resolve_engine, plan.engines))):
-        reasons.append("whole restores on a GPU: name an engine that runs there with --engines")
+        reasons.append("whole restores on a GPU: name an engine that runs there with --engine")
     device = gpu.device_missing() if plan.device == "cuda" else "asked for with --device cuda"
     for contender in gpu.CONTENDERS:
         if not contender.installed:

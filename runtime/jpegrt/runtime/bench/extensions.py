@@ -16,6 +16,9 @@ from jpegrt.runtime.errors import UsageError
 
 GROUP = "jpegrt.baselines"
 
+# The extra that a baseline needs, unless it is [export].
+_EXTRAS = {"ncnn": "ncnn"}
+
 Prepare = Callable[[Bundle, Case, int, str], Callable[[], NDArray[np.uint8]] | None]
 
 
@@ -32,6 +35,7 @@ def load(name: str) -> Prepare:
         prepare: Prepare = found[0].load()
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"baseline {name} needs the package {error.name}: run pip install 'jpegrt[export]'"
+            f"baseline {name} needs the package {error.name}: run "
+            f"pip install 'jpegrt[{_EXTRAS.get(name, 'export')}]'"
         ) from error
     return prepare

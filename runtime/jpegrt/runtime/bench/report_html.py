@@ -255,7 +255,7 @@ def _contenders(report: Report) -> str:
         ]
         values = [[*contender_cells(row), *([_joules(row)] if joules else [])] for row in rows]
         header = ["", "p50, ms", "p90", "p99", "first", "images / s"]
-        header += ["over plain decode", "over by hand", "gain, dB"]
+        header += ["over plain decode", "over by hand", "times fp32's speed", "gain, dB"]
         header += ["J / megapixel"] if joules else []
         own = [row["kind"] == RESTORE for row in rows]
         parts.append(f"<h3>Quality {quality}, {escape(sampling_name(subsampling))}</h3>")

@@ -115,6 +115,7 @@ def _contenders(rows: Sequence[Mapping[str, Any]]) -> str:
             "images a second",
             "time / plain decode",
             "over the engine by hand",
+            "times fp32's speed",
             "gain, dB",
         ],
         [
@@ -128,13 +129,13 @@ def _contenders(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def contender_cells(row: Mapping[str, Any]) -> list[str]:
-    """Its name, latencies, throughput, both ratios and gain."""
+    """Its name, latencies, throughput, ratios and gain."""
     return [
         row["name"],
         *(number(row["latency_ms"][name]) for name in ("p50", "p90", "p99", "first")),
         number(row["images_per_s"]),
         ratio_text(row["ratio"]),
-        ratio_text(row["over_by_hand"]) if "over_by_hand" in row else "",
+        *(ratio_text(row[key]) if key in row else "" for key in ("over_by_hand", "times_fp32")),
         f"{row['gain_db']:+.2f}" if "gain_db" in row else "",
     ]
 

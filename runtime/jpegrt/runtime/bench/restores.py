@@ -17,7 +17,7 @@ from jpegrt.runtime.bench.rounds import Contender, silent
 from jpegrt.runtime.bench.stages import restore_file
 from jpegrt.runtime.bench.workload import Case
 from jpegrt.runtime.bundle import Bundle, find_bundle
-from jpegrt.runtime.engines import create_engine, resolve_engine
+from jpegrt.runtime.engines import choose_precision, create_engine, resolve_engine
 from jpegrt.runtime.errors import RestoreError, UsageError
 from jpegrt.runtime.image_formats import ImageFormat
 from jpegrt.runtime.session import Session
@@ -71,19 +71,21 @@ def find_setups(
 ) -> tuple[list[Setup], list[str]]:
     """Every model in every precision on every engine, and which of these there are not.
 
-    precisions: none is each model's own. engines: as of `--engine`.
+    precisions: none is each model's own on that engine. engines: as of `--engine`.
     Raises UsageError for a model or an engine that there is not, or if nothing is left.
     """
     setups: dict[str, Setup] = {}
     missing = []
     for model in models:
         bundle = find_bundle(model)
-        for precision in precisions or [bundle.default_precision]:
-            if precision not in bundle.precisions:
-                missing.append(f"{bundle.name} {precision}: it has {', '.join(bundle.precisions)}")
-                continue
-            for engine in engines:
-                setup = Setup(model, precision, resolve_engine(engine), threads)
+        for precision in precisions or (None,):
+            for engine in map(resolve_engine, engines):
+                try:
+                    chosen = choose_precision(engine, bundle, precision)
+                except UsageError as error:
+                    missing.append(f"{bundle.name} {precision} on {engine}: {error}")
+                    continue
+                setup = Setup(model, chosen, engine, threads)
                 setups[setup.name] = setup
     if not setups:
         raise UsageError(f"nothing to measure: {'; '.join(missing)}")

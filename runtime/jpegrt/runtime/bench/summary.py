@@ -56,6 +56,8 @@ def _row(name: str, results: Sequence[CaseResult]) -> Row:
         row |= _stages(samples)
     if entries[0].kind == RESTORE:
         row |= _over_by_hand(name, results)
+    if entries[0].setup:
+        row |= _over_fp32(name, entries[0].setup, results)
     return row
 
 
@@ -81,6 +83,16 @@ def _over_by_hand(name: str, results: Sequence[CaseResult]) -> Row:
         return {}
     pairs = [(result.samples[name], result.samples[hand]) for result in results]
     return {"over_by_hand": ratio(pairs).to_json()}
+
+
+def _over_fp32(name: str, setup: str, results: Sequence[CaseResult]) -> Row:
+    """How many times as fast as the same in fp32, of another precision that was timed beside it."""
+    model, precision, engine = setup.rsplit(" ", 2)  # as `Setup.name`
+    same = name.replace(setup, f"{model} fp32 {engine}")
+    if precision == "fp32" or not all(same in result.samples for result in results):
+        return {}
+    pairs = [(result.samples[same], result.samples[name]) for result in results]
+    return {"times_fp32": ratio(pairs).to_json()}
 
 
 def _entry(result: CaseResult, name: str) -> Entry:

@@ -45,10 +45,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "enlarge (default: cellnet)",
     )
     plan.add_argument(
-        "--engines", nargs="+", choices=ENGINE_NAMES, default=list(Plan.engines), metavar="ENGINE"
+        "--engine",
+        nargs="+",
+        choices=ENGINE_NAMES,
+        default=list(Plan.engines),
+        metavar="ENGINE",
+        help="what runs the networks, as of `jpegrt restore` (default: auto)",
     )
     plan.add_argument(
-        "--precision", nargs="+", choices=PRECISIONS, default=[], help="default: each model's own"
+        "--precision",
+        nargs="+",
+        choices=PRECISIONS,
+        default=[],
+        help="default: each model's own; fp16 on TensorRT. Of others beside fp32 the report says how "
+        "many times as fast they are",
     )
     plan.add_argument(
         "--qualities",
@@ -96,7 +106,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="beside plain decodes: by-hand, each engine alone on the same tensor; tools, other "
         "restorers on the PATH; torch and torch-compiled, the same network in PyTorch with Pillow "
-        "in front, with the extra [export] (default: by-hand tools)",
+        "in front, with the extra [export]; ncnn, likewise, with [ncnn] (default: by-hand tools)",
     )
     plan.add_argument("--device", choices=DEVICES, default="cpu", help="cuda also measures a GPU")
     plan.add_argument(
@@ -162,7 +172,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     return Plan(
         models=_once(models),
         precisions=_once(arguments.precision),
-        engines=_once(arguments.engines),
+        engines=_once(arguments.engine),
         qualities=_once(arguments.qualities),
         subsamplings=_once(arguments.subsampling),
         threads=_once(arguments.threads or sorted({1, usable_cpus()})),

@@ -13,6 +13,14 @@ from jpegrt.runtime.recompression import find_recompression
 from jpegrt.runtime.session import read_file
 from jpegrt.runtime.tables import estimate_quality
 
+_COMPONENTS = {
+    "grey": ["Y"],
+    "ycbcr": ["Y", "Cb", "Cr"],
+    "rgb": ["R", "G", "B"],
+    "cmyk": ["C", "M", "Y", "K"],
+    "ycck": ["Y", "Cb", "Cr", "K"],
+}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
@@ -50,6 +58,7 @@ def _describe(jpeg: JpegImage, size: int) -> dict[str, Any]:
         "bits_per_pixel": round(8 * size / (jpeg.width * jpeg.height), 3),
         "colour": jpeg.colour.name.lower(),
         "subsampling": jpeg.subsampling,
+        **({"inverted": jpeg.inverted} if len(jpeg.components) == 4 else {}),
         "coding": jpeg.coding.name.lower(),
         "entropy_coding": "arithmetic" if jpeg.arithmetic else "huffman",
         "restart_interval": jpeg.restart_interval,
@@ -95,7 +104,8 @@ def _text(path: Path, d: dict[str, Any]) -> str:
             f"  size         {d['width']} x {d['height']} pixels, {d['bytes']:,} bytes "
             f"({d['bits_per_pixel']} bits a pixel)"
         ),
-        f"  colour       {d['colour']}, {d['subsampling']}",
+        f"  colour       {d['colour']}, {d['subsampling']}"
+        + {True: ", inverted (0 is all ink)", False: ", 0 is no ink", None: ""}[d.get("inverted")],
         f"  coding       {d['coding']}, {d['entropy_coding']}, "
         + (
             f"restart every {d['restart_interval']} MCUs"
@@ -113,13 +123,7 @@ def _text(path: Path, d: dict[str, Any]) -> str:
         )
     if d["damaged"]:
         lines.append("  damaged      yes: restore it with --allow-damaged")
-    names = (
-        ["Y", "Cb", "Cr"]
-        if d["colour"] == "ycbcr"
-        else list("RGB")
-        if d["colour"] == "rgb"
-        else ["Y"]
-    )
+    names = _COMPONENTS[d["colour"]]
     seen: list[list[list[int]]] = []
     for name, component in zip(names, d["components"], strict=True):
         if component["table"] in seen:

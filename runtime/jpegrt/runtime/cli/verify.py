@@ -7,7 +7,12 @@ from pathlib import Path
 from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.cli.options import PRECISIONS, add_engine_options, thread_count, within
 from jpegrt.runtime.cli.stdout import show
-from jpegrt.runtime.engines import choose_precision, create_engine, resolve_engine
+from jpegrt.runtime.engines import (
+    check_options,
+    choose_precision,
+    create_engine,
+    resolve_engine,
+)
 from jpegrt.runtime.evaluation import find_originals
 from jpegrt.runtime.session import usable_cpus
 from jpegrt.runtime.verification import (
@@ -63,6 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     bundle = find_bundle(arguments.model)
     engine_name = resolve_engine(arguments.engine)
+    check_options(engine_name, arguments.device, arguments.engines)
     precision = choose_precision(engine_name, bundle, arguments.precision)
     bundle.choose_precision("fp32")  # what it is compared with
     threads = arguments.threads or usable_cpus()

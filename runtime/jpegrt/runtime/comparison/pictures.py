@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from jpegrt.runtime.errors import RestoreError, UsageError, one_line
+from jpegrt.runtime.inks import is_cmyk, rgb_from_cmyk
 from jpegrt.runtime.metadata import read_metadata
 from jpegrt.runtime.orientation import upright
 from jpegrt.runtime.pixel_files import opened, pixels_of
@@ -57,20 +58,33 @@ def open_picture(
     if isinstance(source, np.ndarray):
         return Picture(name, _pixels_of_array(source, max_pixels))
     if isinstance(source, Image.Image):
-        profile = source.info.get("icc_profile") or b""
-        return Picture(name, pixels_of(ImageOps.exif_transpose(source), max_pixels), profile)
+        return Picture(name, *_pixels_of_image(source, max_pixels))
     content = source if isinstance(source, bytes) else read_file(Path(source))
     if content.startswith(b"\xff\xd8"):
         metadata = read_metadata(content)
         decoder = Session("none", allow_damaged=allow_damaged, max_pixels=max_pixels)
         pixels = decoder.restore(content)
         turned = upright(pixels, metadata.orientation).astype(np.uint8, copy=False)
-        return Picture(name, turned, metadata.icc, len(content))
+        return Picture(name, *_in_rgb(turned, metadata.icc), len(content))
     with opened(content, _FORMATS, "JPEG, PNG, WebP, TIFF, AVIF, BMP or PNM") as image:
-        profile = image.info.get("icc_profile") or b""
+        return Picture(name, *_pixels_of_image(image, max_pixels), len(content))
+
+
+def _pixels_of_image(image: Image.Image, max_pixels: int) -> tuple[NDArray[np.uint8], bytes]:
+    """Upright, with their profile. Raises RestoreError."""
+    profile = image.info.get("icc_profile") or b""
+    if image.width * image.height > max_pixels or image.mode != "CMYK":
         if image.width * image.height <= max_pixels:  # else `pixels_of` says so, without reading it
             image = ImageOps.exif_transpose(image)
-        return Picture(name, pixels_of(image, max_pixels), profile, len(content))
+        return pixels_of(image, max_pixels), profile
+    return _in_rgb(np.asarray(ImageOps.exif_transpose(image)), profile)
+
+
+def _in_rgb(pixels: NDArray[np.uint8], icc: bytes) -> tuple[NDArray[np.uint8], bytes]:
+    """Of CMYK as sRGB, which needs no profile."""
+    if not is_cmyk(pixels.shape):
+        return pixels, icc
+    return rgb_from_cmyk(pixels, icc).astype(np.uint8, copy=False), b""
 
 
 def _pixels_of_array(array: NDArray[np.uint8], max_pixels: int) -> NDArray[np.uint8]:

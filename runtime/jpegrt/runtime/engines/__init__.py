@@ -99,6 +99,18 @@ def runs_on_gpu(name: str) -> bool:
     return _ENGINES[name].on_gpu
 
 
+def check_options(name: str, device: int | None, folder: Path | None) -> None:
+    """Refuses what an engine of a resolved name would ignore. Raises UsageError.
+
+    device, folder: as of `create_engine`, None if they were not named.
+    """
+    kind = _ENGINES[name]
+    if device is not None and not kind.on_gpu:
+        raise UsageError(f"engine {name} runs on the CPU: name no device")
+    if folder is not None and not kind.is_built:
+        raise UsageError(f"engine {name} runs a model's own graphs: name no folder of engines")
+
+
 def choose_precision(name: str, bundle: "Bundle", precision: str | None) -> str:
     """The precision to run a bundle in, on an engine of a resolved name; None is its default.
 

@@ -173,7 +173,10 @@ class ChromaBranch(nn.Module):
 
 
 class CellNet(nn.Module):
-    """The whole network. `cell_px` is r; the other arguments are channels and residual blocks."""
+    """The whole network. `cell_px` is r; the other arguments are channels and residual blocks.
+
+    Without `colour` it has no chroma branch, and restores grey images alone.
+    """
 
     def __init__(
         self,
@@ -183,18 +186,30 @@ class CellNet(nn.Module):
         chroma_channels: int = 32,
         chroma_blocks: int = 6,
         step_planes: int = 4,
+        colour: bool = True,
     ) -> None:
         super().__init__()
         self.cell_px = cell_px
         self.luma = LumaTrunk(cell_px, channels, blocks, step_planes)
-        self.chroma = ChromaBranch(cell_px, channels, chroma_channels, chroma_blocks, step_planes)
+        self.chroma = (
+            ChromaBranch(cell_px, channels, chroma_channels, chroma_blocks, step_planes)
+            if colour
+            else None
+        )
+
+    @property
+    def samplings(self) -> list[str]:
+        """Keys of SAMPLINGS: of the colour images that it restores."""
+        return [] if self.chroma is None else list(self.chroma.stems)
 
     @property
     def receptive_field_px(self) -> int:
         """How far, in luma samples, an input sample can change the output, to either side."""
         # The longest way: all of the luma trunk, then all of the chroma branch.
-        dilations = (CHROMA_DILATIONS * len(self.chroma.blocks))[: len(self.chroma.blocks)]
-        reach_cells = (1 + 2 * len(self.luma.blocks) + 1) + (1 + 2 * sum(dilations) + 1)
+        reach_cells = 1 + 2 * len(self.luma.blocks) + 1
+        if self.chroma is not None:
+            dilations = (CHROMA_DILATIONS * len(self.chroma.blocks))[: len(self.chroma.blocks)]
+            reach_cells += 1 + 2 * sum(dilations) + 1
         return reach_cells * self.cell_px + self.cell_px - 1
 
     def forward(self, luma: Tensor, steps: Tensor) -> Tensor:
@@ -205,7 +220,8 @@ class CellNet(nn.Module):
     def forward_colour(
         self, luma: Tensor, chroma: Tensor, steps: Tensor, sampling: str
     ) -> tuple[Tensor, Tensor]:
-        """Restored luma cells and full-resolution chroma cells; `sampling` is a SAMPLINGS key."""
+        """Restored luma cells and full-resolution chroma cells; `sampling` is one of `samplings`."""
+        assert self.chroma is not None
         restored, features = self.luma(luma, steps[:, :64])
         restored_chroma: Tensor = self.chroma(restored, features, chroma, steps, sampling)
         return restored, restored_chroma

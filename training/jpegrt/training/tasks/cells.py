@@ -21,12 +21,17 @@ class CellTask(Task[CellNet, Batch]):
 
     def __init__(self, recipe: Recipe, network: CellNet) -> None:
         assert isinstance(recipe.degradation, Degradation)
+        if recipe.schedule.part == "chroma" and network.chroma is None:
+            raise ValueError(f"recipe {recipe.name}: the network has no chroma branch to train")
         self._degradation = recipe.degradation
         self._data, self._schedule = recipe.data, recipe.schedule
         self._cell_px = network.cell_px
 
     def trained(self, network: CellNet) -> nn.Module:
-        return network.luma if self._schedule.part == "luma" else network.chroma
+        if self._schedule.part == "luma":
+            return network.luma
+        assert network.chroma is not None
+        return network.chroma
 
     def batches(self, files: Sequence[Path], first_step: int) -> PatchBatches:
         return PatchBatches(
@@ -44,6 +49,7 @@ class CellTask(Task[CellNet, Batch]):
         if self._schedule.part == "luma":
             restored, _ = network.luma(luma, batch.steps[:, :64])
             return {"luma": log_squared_error(restored, batch.target_luma, batch.steps[:, :64])}
+        assert network.chroma is not None
         assert batch.chroma is not None and batch.target_chroma is not None
         with torch.no_grad():
             restored_luma, features = network.luma(luma, batch.steps[:, :64])
