@@ -14,10 +14,8 @@ from tests.kernels.c_programs import Libjpeg
 from tests.kernels.images import Pixels, synthetic
 from torch import nn
 
-from jpegrt.export.build import BuildRequest, build
 from jpegrt.export.bundle_weights import load_bundle_weights
 from jpegrt.export.bundle_writer import BundleRequest, write_bundle
-from jpegrt.export.profiles import DEFAULT_PROFILES
 from jpegrt.export.unfolded_model import UnfoldedModel
 from jpegrt.kernels import (
     GraphSpec,
@@ -261,12 +259,6 @@ def test_the_bundle_has_all_weights(network: CISR, bundle: Bundle) -> None:
 
 def test_a_window_is_in_the_manifest() -> None:
     assert UnfoldedModel(random_network(), window_px=5).manifest()["window_px"] == 5
-
-
-def test_engines_are_not_built_of_it(bundle: Bundle, tmp_path: Path) -> None:
-    request = BuildRequest(bundle, tmp_path, ["sm86"], ["fp16"], DEFAULT_PROFILES)
-    with pytest.raises(UsageError, match="small is unfolded, and runs on the CPU only"):
-        build(request, lambda line: None)
 
 
 def test_too_large_for_a_session(bundle: Bundle) -> None:
