@@ -42,6 +42,11 @@ make_session_inputs() {
     { printf 'P6 17 11 255\n' && head -c $((17 * 11 * 3)) "$pixels"; } |
       "$build/encode_jpeg" quality=60 $options >"$folder/seed_$((i += 1)).jpg"
   done
+  for options in "" "ycck" "ycck sampling=2x2,1x1,1x1,2x2"; do
+    # shellcheck disable=SC2086 # several options
+    { printf 'P8 17 11 255\n' && head -c $((17 * 11 * 4)) "$pixels"; } |
+      "$build/encode_jpeg" quality=60 $options >"$folder/seed_$((i += 1)).jpg"
+  done
   { printf 'P5 19 9 255\n' && head -c $((19 * 9)) "$pixels"; } |
     "$build/encode_jpeg" quality=30 >"$folder/seed_grey.jpg"
 }

@@ -28,11 +28,14 @@ pytest_in_halves() {
   set -m # a group of its own, which Ctrl-C reaches by way of the trap alone
   python -m pytest "${folders[@]}" >"$log" 2>&1 &
   other=$!
-  trap 'kill -- -$other 2>/dev/null; rm -f "$log"' EXIT
+  # shellcheck disable=SC2064 # now: at the exit these variables are gone
+  trap "kill -- -$other 2>/dev/null; rm -f '$log'" EXIT
   set +m
   python -m pytest "${folders[@]/#/--ignore=}" || status=1
   wait "$other" || status=1
   cat "$log"
+  trap - EXIT
+  rm -f "$log"
   return "$status"
 }
 

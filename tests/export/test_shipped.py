@@ -46,7 +46,7 @@ def test_folded_weights_are_missed(name: str) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("graph", GRAPHS)
-def test_a_shipped_bundle_is_the_shipped_weights(
+def test_a_bundle_computes_what_its_weights_do_in_pytorch(
     shipped: CellNet, bundle: Bundle, graph: str
 ) -> None:
     spec = {spec.name: spec for spec in graph_specs(shipped, SAMPLINGS)}[graph]

@@ -34,6 +34,9 @@ def corpus(libjpeg: Libjpeg, tmp_path_factory: pytest.TempPathFactory) -> list[P
     for flags in ((), ("progressive",)):
         files["grey" + "".join(flags)] = libjpeg.encode(synthetic(30, 20, channels=1), "", *flags)
         files["rgb" + "".join(flags)] = libjpeg.encode(synthetic(30, 20), "", "rgb", *flags)
+    inks = synthetic(17, 35, channels=4)
+    files["cmyk"] = libjpeg.encode(inks, "")
+    files["ycck"] = libjpeg.encode(inks, "2x2,1x1,1x1,2x2", "ycck")
     for name, jpeg in files.items():
         (folder / f"{name}.jpg").write_bytes(jpeg)
     return sorted(folder.iterdir())

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from tests.kernels.images import Pixels, synthetic
 from tests.runtime.jpegs import corrupted, decode, encode
 from tests.runtime.recompressed import photograph, twice, with_tables
 
+from jpegrt.kernels import read_coefficients
+from jpegrt.kernels.coefficients import Colour
 from jpegrt.runtime import RestoreError, Session, UsageError, amounts, auto_session
-from jpegrt.runtime.amounts import amount_at
+from jpegrt.runtime.amounts import amount_at, kind_of
 from jpegrt.runtime.auto_session import AutoSession, open_session
 from jpegrt.runtime.metrics import psnr
 from jpegrt.runtime.session import Account
@@ -98,6 +101,16 @@ def test_files_whose_first_compression_was_finer(
     session = open_session("auto", engine="onnxruntime", threads=1, max_pixels=size)
     session.restore(jpeg)
     assert session.account.choice == "its tables are like those of quality 60"
+    # Projected onto the intervals of the middles, nothing would be left of the restoration.
+    session = open_session("auto", engine="onnxruntime", threads=1, project=0.0)
+    session.restore(jpeg)
+    assert session.account.choice == "its tables are like those of quality 60"
+
+
+@pytest.mark.parametrize(("colour", "kind"), [(Colour.RGB, "grey"), (Colour.YCBCR, "444")])
+def test_components_that_are_restored_alone_are_grey_ones(colour: Colour, kind: str) -> None:
+    image = read_coefficients(encode(photograph("RGB")[:64, :64], subsampling="4:4:4"))
+    assert kind_of(replace(image, colour=colour)) == kind
 
 
 def test_a_strength_that_is_given_is_taken() -> None:

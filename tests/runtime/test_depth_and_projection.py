@@ -22,6 +22,7 @@ from jpegrt.runtime.png_strips import write_png_strips
 from jpegrt.runtime.strips import Strips
 
 FAST = ("--engine", "onnxruntime", "--threads", "1")
+CELLNET = ("--model", "cellnet", *FAST)
 
 
 def chunks(png: bytes) -> list[tuple[bytes, bytes]]:
@@ -91,7 +92,7 @@ def test_depth_16(jpegrt: CommandLine, tmp_path: Path, channels: int) -> None:
     jpeg = encode(synthetic(40, 56, channels))
     (tmp_path / "in.jpg").write_bytes(jpeg)
     outcome = jpegrt(
-        "restore", tmp_path / "in.jpg", "-o", tmp_path / "a.png", "--depth", "16", *FAST
+        "restore", tmp_path / "in.jpg", "-o", tmp_path / "a.png", "--depth", "16", *CELLNET
     )
     assert (outcome.code, outcome.err) == (0, "")
     session = Session(engine="onnxruntime", threads=1)
@@ -108,7 +109,7 @@ def test_projection(jpegrt: CommandLine, tmp_path: Path) -> None:
     source.write_bytes(jpeg)
 
     def restored(name: str, *options: str) -> NDArray[np.uint8]:
-        outcome = jpegrt("restore", source, "-o", tmp_path / name, *options, *FAST)
+        outcome = jpegrt("restore", source, "-o", tmp_path / name, *options, *CELLNET)
         assert (outcome.code, outcome.err) == (0, "")
         with Image.open(tmp_path / name) as image:
             return np.asarray(image)

@@ -149,6 +149,8 @@ def test_what_cannot_be_restored(tmp_path: Path) -> None:
         restore(b"text", model="none")
     with pytest.raises(UsageError, match="unknown model"):
         restore(JPEG, model="nonesuch")
+    with pytest.raises(UsageError, match="depth must be 8 or 16, not 12"):
+        restore(JPEG, depth=12)
     with pytest.raises(UsageError, match="output must be image, array or result, not pixels"):
         restore(JPEG, output="pixels")  # type: ignore[call-overload]
     damaged = encode(PIXELS, quality=95)[:-300]

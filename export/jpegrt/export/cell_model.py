@@ -72,10 +72,13 @@ class CellModel(Model):
 
 def _colour_rule(samplings: Sequence[str]) -> str:
     if not samplings:
-        return "grey; of colour images component by component, chroma upsampled after that"
+        return (
+            "grey; luma of YCbCr and YCCK, whose chroma stays as a plain decoder makes it; RGB and "
+            "CMYK channel by channel"
+        )
     return (
         f"grey; YCbCr {', '.join(':'.join(name) for name in samplings)} natively; "
-        "other samplings after upsampling; RGB channel by channel"
+        "other samplings after upsampling; RGB and CMYK channel by channel"
     )
 
 

@@ -41,8 +41,8 @@ def choose_amount(image: JpegImage) -> Amount:
 
 def kind_of(image: JpegImage) -> str:
     """The nearest that was measured: what chroma lost in being subsampled is there to be gained."""
-    if len(image.components) == 1:
-        return "grey"
+    if image.colour in (Colour.GREY, Colour.RGB, Colour.CMYK):
+        return "grey"  # each component by itself
     return "444" if image.subsampling == "4:4:4" else "420"
 
 

@@ -37,7 +37,8 @@ class AutoSession(Session):
 
     Files that every model would make worse are decoded plainly. Those that `recompression` finds
     to have been compressed before are restored from that, if its table was coarser, or with that in
-    mind, if it was finer; and if the memory is enough to hold them whole. `account` tells what was done, and why. Threads may share it.
+    mind, if it was finer; and if the memory is enough to hold them whole. `account` tells what was
+    done, and why. Threads may share it.
 
     strength: for all images, instead of what is best for each; such as no model restores stay
         plain decodes. options: those of `Session`.
@@ -57,7 +58,7 @@ class AutoSession(Session):
 
     @contextmanager
     def strips(self, source: Source, depth: int = 8) -> Iterator[Strips]:
-        """As those of a `Session`; an image that is taken back is one strip."""
+        """As those of a `Session`; an image that was compressed twice is one strip."""
         content = content_of(source)
         with self._choosing:
             amount = found = None
@@ -106,11 +107,16 @@ class AutoSession(Session):
         found = find_recompression(image)
         if not found or not can_go_back(image, found):
             return None
-        if found.is_finer and not self._of_luma(image, found)[0].takes_steps:
+        if found.is_finer and (
+            not self._of_luma(image, found)[0].takes_steps
+            # It would hold the result to the intervals of the middles, which are narrow.
+            or self._options.get("project") is not None
+        ):
             return None
-        more_down, more_across = margin(found)
         if found.is_finer:
             more_down, more_across = -image.height % 8, -image.width % 8
+        else:
+            more_down, more_across = margin(found)
         first_px = (image.width + more_across) * (image.height + more_down)
         return found if first_px <= self._max_pixels else None
 

@@ -25,15 +25,14 @@ from jpegrt.kernels import JpegImage
 from jpegrt.kernels.unpack import samples_from_blocks
 
 _MULTIPLES = 64  # that are told from each other; larger ones are counted together, and left alone
+_COEFFICIENTS = (-32768, 32767)  # that int16 takes: hostile tables go beyond
 _TINY = 1e-9  # where there are no coefficients
 _FEW = 0.3  # added to counts, so that a few coefficients score little
 _LEAST_EXPECTED = 3.0  # squared score that a table would get, below which it is not compared
-_MANY = (
-    9  # coefficients of a multiple and its neighbours, from which on they tell what is unexplained
-)
-_LEAST_COMPARED = (
-    60  # such multiples, of all frequencies: coarse tables leave fewer, which can mislead
-)
+# Coefficients of a multiple and its neighbours, from which on they tell what is unexplained.
+_MANY = 9
+# Such multiples, of all frequencies: coarse tables leave fewer, which can mislead.
+_LEAST_COMPARED = 60
 _UNEXPLAINED = 4.0  # mean square, in those of chance: up to 3.3 was seen where the table was right
 _UNEXPLAINED_SHARE = 0.25  # or so much of it before
 # Of the mean square error, by which the steps change: best on held-out photographs, of 0.5, 0.75 and 1.
@@ -116,7 +115,7 @@ def recentred_jpeg(image: JpegImage, first: NDArray[np.integer]) -> tuple[bytes,
         values = np.where(
             multiples < _MULTIPLES, np.sign(blocks) * means[multiples], blocks * float(step)
         )
-        middles[:, :, v, u] = np.rint(values)
+        middles[:, :, v, u] = np.rint(np.clip(values, *_COEFFICIENTS))
         counts = np.bincount(multiples.ravel(), minlength=_MULTIPLES + 1)[1:_MULTIPLES]
         squares += float(counts @ variances[1:_MULTIPLES])
         nominal += float(counts.sum() * step**2 / 12)

@@ -89,7 +89,7 @@ def find_recompression(image: JpegImage) -> Recompression | None:
         return None
     found = (_on_own_grid(luma), _on_shifted_grids(luma))
     # Each has traces that look a little like the other's.
-    return max(filter(None, found), key=lambda each: each.score, default=None)
+    return max(filter(None, found), key=lambda each: (each.is_likely, each.score), default=None)
 
 
 def _on_own_grid(luma: Component) -> Recompression | None:

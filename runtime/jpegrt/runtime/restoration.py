@@ -171,7 +171,7 @@ def restore(
     model: a shipped model's name, a bundle's folder, "none" for a plain decoder, or "auto", which
         chooses what is best for the image.
     options: as for `Session`. The sessions last used are kept, so that a second call is quick.
-    Threads may call it. Raises RestoreError.
+    Threads may call it. Raises RestoreError, and UsageError of what no image could have.
     """
     if output not in ("image", "array", "result"):
         raise UsageError(f"output must be image, array or result, not {output}")
@@ -182,6 +182,8 @@ def restore(
         with session.strips(content, depth) as strips:
             pixels = strips.joined()
             timings, account = session.timings, session.account
+    except UsageError:
+        raise
     except RestoreError as error:
         named = os.fspath(source) if isinstance(source, str | os.PathLike) else name
         raise RestoreError(f"{named}: {error}") from error

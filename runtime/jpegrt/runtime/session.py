@@ -159,7 +159,8 @@ class Session:
                     "engine that runs on the CPU"
                 )
             if self._decodes:
-                spec = cuda = project = None
+                spec = cuda = None
+                project = project if model == "none" else None  # which is refused of none
             self._tile_px = 0 if cuda else tile_px_for(self._memory, spec)
             self._bytes_per_px = bytes_per_px(spec)
             self._pipeline = Pipeline(

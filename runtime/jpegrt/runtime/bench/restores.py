@@ -83,7 +83,9 @@ def find_setups(
                 try:
                     chosen = choose_precision(engine, bundle, precision)
                 except UsageError as error:
-                    missing.append(f"{bundle.name} {precision} on {engine}: {error}")
+                    missing.append(
+                        f"{bundle.name}{f' {precision}' if precision else ''} on {engine}: {error}"
+                    )
                     continue
                 setup = Setup(model, chosen, engine, threads)
                 setups[setup.name] = setup
