@@ -313,7 +313,7 @@ def test_pixels_of_a_network_equal_the_sessions(
 
 @pytest.mark.parametrize("cell_dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("pixel_dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("colour", Colour)
+@pytest.mark.parametrize("colour", [Colour.GREY, Colour.YCBCR, Colour.RGB])  # no inks yet
 def test_pixels_are_within_rounding_of_their_definition(
     device: Device, colour: Colour, pixel_dtype: Any, cell_dtype: Any
 ) -> None:
