@@ -165,8 +165,8 @@ def restore(
     source: a file's name or its bytes; for a model that takes pixels also an array.
     output: "image" gives an image of Pillow's, with the file's ICC profile, EXIF, XMP and density in
         its `info`; "array" NumPy's, (H, W) if grey, else (H, W, 3) RGB, or (H, W, 4) CMYK, in
-        which 0 is no ink; "result" a `Restoration`,
-        which a notebook shows before and after, and which has the coefficients and saves files.
+        which 0 is no ink; "result" a `Restoration`, which a notebook shows before and after, and
+        which has the coefficients and saves files.
     depth: bits a sample, 8 or 16.
     model: a shipped model's name, a bundle's folder, "none" for a plain decoder, or "auto", which
         chooses what is best for the image.
