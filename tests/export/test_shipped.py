@@ -1,13 +1,16 @@
 """The bundles that ship are the weights that ship."""
 
+from functools import lru_cache
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
-from tests.export.small import GRAPHS, SAMPLINGS
+from tests.export.small import GRAPHS
 
 from jpegrt.export.bundle_weights import load_bundle_weights
 from jpegrt.export.graphs import example_inputs, graph_specs, inputs_of, module_of, outputs_of
-from jpegrt.runtime.bundle import Bundle, find_bundle
+from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.engines import create_engine
 from jpegrt.runtime.errors import UsageError
 from jpegrt.training.networks import build_network
@@ -16,13 +19,9 @@ from jpegrt.training.recipe import load_recipe
 from jpegrt.training.weights import WEIGHTS, load_weights
 
 
-@pytest.fixture(scope="module", params=["cellnet", "cellnet-large"])
-def bundle(request: pytest.FixtureRequest) -> Bundle:
-    return find_bundle(request.param)
-
-
-@pytest.fixture(scope="module")
-def shipped(bundle: Bundle) -> CellNet:
+@lru_cache
+def shipped(name: str) -> CellNet:
+    bundle = find_bundle(name)
     network = build_network(load_recipe(bundle.manifest["training"]["recipes"][-1]).network)
     assert isinstance(network, CellNet)
     load_bundle_weights(network, bundle)
@@ -45,18 +44,20 @@ def test_folded_weights_are_missed(name: str) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("graph", GRAPHS)
-def test_a_bundle_computes_what_its_weights_do_in_pytorch(
-    shipped: CellNet, bundle: Bundle, graph: str
-) -> None:
-    spec = {spec.name: spec for spec in graph_specs(shipped, SAMPLINGS)}[graph]
+@pytest.mark.parametrize(
+    ("model", "graph"),
+    [*product(("cellnet", "cellnet-large"), GRAPHS), ("cellnet-small", "grey")],
+)
+def test_a_bundle_computes_what_its_weights_do_in_pytorch(model: str, graph: str) -> None:
+    bundle, network = find_bundle(model), shipped(model)
+    spec = {spec.name: spec for spec in graph_specs(network, network.samplings)}[graph]
     torch.manual_seed(0)
-    tensors = example_inputs(spec, shipped.cell_px, rows=24, columns=19)
-    answers = module_of(shipped, spec)(*tensors)
+    tensors = example_inputs(spec, network.cell_px, rows=24, columns=19)
+    answers = module_of(network, spec)(*tensors)
     expected = [t.numpy() for t in (answers if isinstance(answers, tuple) else (answers,))]
-    names = [tensor.name for tensor in outputs_of(spec, shipped.cell_px)]
+    names = [tensor.name for tensor in outputs_of(spec, network.cell_px)]
     found = {name: np.zeros_like(array) for name, array in zip(names, expected, strict=True)}
-    inputs = [tensor.name for tensor in inputs_of(spec, shipped.cell_px)]
+    inputs = [tensor.name for tensor in inputs_of(spec, network.cell_px)]
     create_engine("onnxruntime", bundle, "fp32", threads=1).run(
         graph, {n: t.numpy() for n, t in zip(inputs, tensors, strict=True)}, found
     )

@@ -53,11 +53,12 @@ def test_ratios_are_the_fastest_engine_s_of_the_default_precision() -> None:
         "rows": [row for _, row in measured],
     }
     table = figures(list_bundles(), [benchmark])
-    header, _, none, cellnet, large = table.splitlines()
+    header, _, none, cellnet, *others = table.splitlines()
     assert header.endswith("| restore / plain decode, grey Q50, A machine, 2 threads |")
     assert none.endswith("| 1 |")
     assert cellnet.endswith("| 15.2 to 61, median 30 |")
-    assert large.endswith("| - |")
+    assert others
+    assert all(other.endswith("| - |") for other in others)
 
 
 def test_a_readme_without_the_markers_is_refused() -> None:

@@ -9,7 +9,8 @@ from jpegrt.training.recipe import load_recipe
 SHARES: Mapping[str, float] = {
     "cellnet": 14,
     "cellnet-colour": 10,
-    "cellnet-small": 12,
+    "cellnet-small-start": 8,
+    "cellnet-small": 8,
     "cellnet-large": 20,
     "cellnet-large-colour": 12,
     "jscnn-best": 12,
