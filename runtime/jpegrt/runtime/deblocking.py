@@ -36,17 +36,18 @@ def create_deblocking_engine(
 ) -> Engine:
     """What runs the graph of `deblocking_spec`. The arguments are those of `create_engine`.
 
-    Raises UsageError for engines that are built, of which there are none of these graphs.
+    Raises UsageError for engines that are built: there are none of a first stage alone.
     """
-    engine = create_engine(name, bundle, precision, threads, **options)
-    if bundle.spec.unfoldings:
-        return UnfoldedDeblocking(bundle.spec, engine, threads)
-    if bundle.spec.enlargement > 1 and not runs_own_graphs(name):
+    is_staged = bundle.spec.enlargement > 1 and not bundle.spec.unfoldings
+    if is_staged and not runs_own_graphs(name):
         raise UsageError(
             f"engine {name} has no engines of deblocking alone: choose one that runs a model's own "
             "graphs, as --engine auto does"
         )
-    return engine
+    engine = create_engine(name, bundle, precision, threads, **options)
+    if not bundle.spec.unfoldings:
+        return engine
+    return UnfoldedDeblocking(bundle.spec, engine, threads)
 
 
 class UnfoldedDeblocking:

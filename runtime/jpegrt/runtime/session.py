@@ -238,6 +238,12 @@ class Session:
             pixels = strips.joined()
             return pixels, self.timings
 
+    @overload
+    def deblocked(self, source: Source, depth: Literal[8] = 8) -> NDArray[np.uint8]: ...
+    @overload
+    def deblocked(self, source: Source, depth: Literal[16]) -> NDArray[np.uint16]: ...
+    @overload
+    def deblocked(self, source: Source, depth: int) -> Pixels: ...
     def deblocked(self, source: Source, depth: int = 8) -> Pixels:
         """The image without artefacts, at its own size: what a model that deblocks and then enlarges
         has in between, at all its strength; of others, what they restore. As `restore`'s, in 8 or 16
