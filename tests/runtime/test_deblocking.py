@@ -42,7 +42,6 @@ def test_it_is_nearer_to_the_original(model: str, engine: str) -> None:
     assert session.restore(encode(ORIGINAL[:8, :8])).shape[0] == 8 * session.enlargement
 
 
-@pytest.mark.slow
 def test_of_an_unfolded_model() -> None:
     session = Session("cisr-tiny-x2", **FAST)
     original = ORIGINAL[:24, :32]
