@@ -226,6 +226,33 @@ def test_sessions_answer_as_pytorch_does(network: CISR, bundle: Bundle, libjpeg:
             assert np.abs(found - expected).max() < 1e-3 + 0.5 / 257
 
 
+@torch.no_grad()
+def test_the_last_deblocked_image(network: CISR, bundle: Bundle, libjpeg: Libjpeg) -> None:
+    """Of colour and grey, from pixels and JPEGs."""
+    session = Session(str(bundle.folder), precision="fp32", engine="onnxruntime", threads=1)
+    pixels = blocky(17, 22)
+    image = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
+    image = (image - 128) * np.float32(1 / 255)
+    keys = torch.from_numpy(find_blocking_edges(image))
+    low = network.forward_stages(torch.from_numpy(image), keys)[-1].low
+    assert low is not None
+    expected = (low[0].permute(1, 2, 0).numpy() * 255.0 + 128).clip(0, 255)
+    found = session.deblocked(pixels, 16) / 257
+    assert np.abs(found - expected).max() < 1e-3 + 0.5 / 257
+    assert np.abs(found - pixels).mean() > 0.3
+    grey = session.deblocked(np.stack([pixels[..., 0]] * 3, -1), 16)
+    difference = session.deblocked(pixels[..., 0], 16) - reference.luma_of(grey.astype(float))
+    assert np.abs(difference).max() < 2
+    jpeg = libjpeg.encode(pixels, "2x2,1x1,1x1", quality=20)
+    decoded = Session("none").restore(jpeg)
+    np.testing.assert_array_equal(session.deblocked(jpeg), session.deblocked(decoded))
+
+
+def test_too_large_to_deblock(bundle: Bundle) -> None:
+    with pytest.raises(RestoreError, match="export it with --window for larger ones"):
+        Session(str(bundle.folder)).deblocked(np.zeros((600, 600, 3), np.uint8))
+
+
 def test_the_bundle(network: CISR, bundle: Bundle) -> None:
     manifest = bundle.manifest
     assert (manifest["domain"], manifest["scale"]) == ("rgb", network.enlargement)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ GRAPHS = {
 UNFOLDED = {"arm_guide", "arm", "rem_guide", "rem"}
 PARTS: dict[str, set[str]] = {
     **{graph: {"luma"} for graph in ("grey", "luma")},
-    **{graph: {"whole"} for graph in ("rgb", "arm", "rem")},
+    **{graph: {"whole"} for graph in ("rgb", "deblocked", "arm", "rem")},
     **{graph: set() for graph in ("arm_guide", "rem_guide")},
 }
 
@@ -71,10 +72,11 @@ def test_shipped_bundles_say_what_the_runtime_must_know(name: str) -> None:
     graphs = [graph.name for graph in bundle.spec.graphs]
     assert set(graphs) == (UNFOLDED if bundle.spec.unfoldings else GRAPHS[bundle.spec.domain])
     shared = [bundle.manifest["weights"]] if "weights" in bundle.manifest else []
+    deblocking = [bundle.deblocking_graph] if bundle.deblocking_graph else []
     used = {
         bundle.manifest["precisions"][precision]["files"][graph]
         for precision in bundle.precisions
-        for graph in graphs
+        for graph in [*graphs, *deblocking]
         if bundle.read_graph(graph, precision)
     }
     assert {*used, *shared} == set(bundle.manifest["files"])
@@ -220,3 +222,21 @@ def test_a_wrong_manifest_is_refused(
     sentence = refusal(lambda: open_bundle(bundle_folder))
     assert said in sentence
     assert "export the model again" in sentence
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ({"deblocking": "rgb"}, "deblocking is no graph of its own"),
+        ({"deblocking": "../graph"}, "deblocking is no graph of its own"),
+        ({"deblocking": None}, "deblocking is no graph of its own"),
+        ({"deblocking": "other"}, "precision fp32 lacks the file of a graph"),
+        ({"scale": 1}, "a model that does not enlarge, or is unfolded, has a graph for deblocking"),
+    ],
+)
+def test_a_wrong_graph_for_deblocking_is_refused(
+    tmp_path: Path, edit: dict[str, Any], said: str
+) -> None:
+    folder = Path(shutil.copytree(SHIPPED["carsr-x2"].folder, tmp_path / "bundle"))
+    change(folder, lambda manifest: manifest.update(edit))
+    assert said in refusal(lambda: open_bundle(folder))

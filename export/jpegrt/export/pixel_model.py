@@ -1,4 +1,5 @@
-"""Networks that take pixels as export needs them: one graph, `image` to `image_restored`."""
+"""Networks that take pixels as export needs them: one graph, `image` to `image_restored`, and one more
+of a first stage that deblocks."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,8 @@ _BICUBIC_REACH_PX = 2
 
 
 class PixelModel(Model):
-    """A network with a `domain`, "luma" or "rgb", an `enlargement`, and its size rule.
+    """A network with a `domain`, "luma" or "rgb", an `enlargement`, and its size rule; and perhaps with
+    a first stage, `deblocking`, from images to images of their size.
 
     enlarged_by: for a network that takes enlarged images, how much; its graph then begins with the
     bicubic interpolation.
@@ -42,6 +44,10 @@ class PixelModel(Model):
         self._components = 1 if network.domain == "luma" else 3
         self._scale = enlarged_by * network.enlargement
         self._module = Enlarging(network, enlarged_by, self._components).eval()
+        self._restoring = GraphSpec(str(network.domain), self._components)
+        self._deblocking: GraphSpec | None = None
+        if getattr(network, "deblocking", None) is not None:
+            self._deblocking = GraphSpec("deblocked", self._components)
 
     @property
     def network(self) -> nn.Module:
@@ -49,10 +55,10 @@ class PixelModel(Model):
 
     @property
     def specs(self) -> list[GraphSpec]:
-        return [GraphSpec(str(self._network.domain), self._components)]
+        return [spec for spec in (self._restoring, self._deblocking) if spec]
 
     def module(self, spec: GraphSpec) -> nn.Module:
-        return self._module
+        return Deblocking(self._network) if spec == self._deblocking else self._module
 
     def output_names(self, spec: GraphSpec) -> list[str]:
         return ["image_restored"]
@@ -66,7 +72,7 @@ class PixelModel(Model):
             dim = torch.export.Dim("multiples_" + name if self._multiple_px > 1 else name)
             dynamic[axis] = self._multiple_px * dim
         return export_module(
-            self._module,
+            self.module(spec).eval(),
             (torch.rand(2, self._components, *sides) - 0.5,),
             (dynamic,),
             ["image"],
@@ -77,24 +83,25 @@ class PixelModel(Model):
         self, files: Sequence[Path], spec: GraphSpec, qualities: Sequence[int]
     ) -> Iterator[Example]:
         pairs = zip(files, cycle(qualities), strict=False)
-        return (self._example(file, quality) for file, quality in pairs)
+        return (self._example(file, spec, quality) for file, quality in pairs)
 
     def examples_of_each_quality(
         self, files: Sequence[Path], spec: GraphSpec, qualities: Sequence[int]
     ) -> Iterator[Example]:
-        return (self._example(file, quality) for file, quality in product(files, qualities))
+        return (self._example(file, spec, quality) for file, quality in product(files, qualities))
 
-    def _example(self, file: Path, quality: int) -> Example:
+    def _example(self, file: Path, spec: GraphSpec, quality: int) -> Example:
         multiple = self._scale * self._multiple_px
         original = components_of(
             centre_crop(load_rgb(file), self.crop_px, multiple), self._components
         )
         sampling = "grey" if self._components == 1 else "420"
-        image = degrade(original, self._scale, Compression(quality, sampling)).compressed
+        degraded = degrade(original, self._scale, Compression(quality, sampling))
+        target = degraded.clean if spec == self._deblocking else original
         return Example(
             quality,
-            {"image": tensor_of([image]).numpy()},
-            tensor_of([original]).numpy()[0],
+            {"image": tensor_of([degraded.compressed]).numpy()},
+            tensor_of([target]).numpy()[0],
             {"luma" if self._components == 1 else "whole": slice(None)},
             1,
         )
@@ -123,7 +130,8 @@ class PixelModel(Model):
                 "receptive_field_px": reach,
             },
             "colour_rule": COLOUR_RULES[self._network.domain],
-            "graphs": [asdict(spec) for spec in self.specs],
+            "graphs": [asdict(self._restoring)],
+            **({"deblocking": self._deblocking.name} if self._deblocking else {}),
             "parameters": sum(p.numel() for p in self._network.parameters()),
             "multiply_adds_per_px": multiply_adds_per_px(
                 self._module, torch.zeros(1, self._components, 48, 48), 48
@@ -142,6 +150,18 @@ class Enlarging(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         restored: Tensor = self.network(self.upsampling(image))
         return restored
+
+
+class Deblocking(nn.Module):
+    """The first stage of a network, under the names that its weights have in all of it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        deblocked: Tensor = self.network.deblocking(image)  # type: ignore[operator]
+        return deblocked
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 A bundle is a folder: `manifest.json` and one ONNX file for each graph and precision. Tensors that
 several graphs have in common are in one more file, which the manifest calls `weights`, as ONNX's
 external data. The manifest lists every file with its SHA-256; a file that does not match is refused.
+Of a network that deblocks and then enlarges, `deblocking` names one more graph, its first part alone.
 """
 
 import hashlib
@@ -59,6 +60,13 @@ class Bundle:
             self.manifest.get("window_px", 0),
             self.manifest.get("size_rule", {}).get("receptive_field_px"),
         )
+
+    @property
+    def deblocking_graph(self) -> str | None:
+        """The graph that is the part of an enlarging model before it enlarges: from the image to the
+        deblocked one, `image` to `image_restored`, beside the graphs of `spec`. None if there is none.
+        """
+        return self.manifest.get("deblocking")
 
     def choose_precision(self, precision: str | None) -> str:
         """`precision`, or the default one. Raises UsageError if the bundle has none such."""
@@ -218,6 +226,9 @@ def _check(manifest: dict[str, Any]) -> None:
         _check_graphs(manifest.get("domain", "cells"), [graph["components"] for graph in graphs])
     names = {graph["name"] for graph in graphs}
     _require(len(names) == len(graphs), "two graphs share a name")
+    if "deblocking" in manifest:
+        _check_deblocking(manifest, names)
+        names.add(manifest["deblocking"])
 
     precisions, listed = manifest["precisions"], manifest["files"]
     _require(isinstance(precisions, dict), "precisions is no table")
@@ -291,6 +302,15 @@ def _check_unfolded_graphs(graphs: list[dict[str, Any]]) -> None:
     _require(
         len(graphs) == 4 and names == {"arm", "arm_guide", "rem", "rem_guide"},
         "an unfolded model's graphs are not arm, arm_guide, rem and rem_guide",
+    )
+
+
+def _check_deblocking(manifest: dict[str, Any], others: set[str]) -> None:
+    graph = manifest["deblocking"]
+    _require(_is_plain_name(graph) and graph not in others, "deblocking is no graph of its own")
+    _require(
+        manifest.get("scale", 1) > 1 and "unfoldings" not in manifest,
+        "a model that does not enlarge, or is unfolded, has a graph for deblocking",
     )
 
 

@@ -41,6 +41,7 @@ class Restoration:
         (H, W, 4) CMYK, in which 0 is no ink.
     account: the model that ran, how much of it was taken, and why.
     timings: milliseconds of each stage.
+    session: what restored it, and deblocks it on request.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Restoration:
     metadata: Metadata = field(repr=False)
     account: Account
     timings: Timings = field(repr=False)
+    session: Session = field(repr=False)
     allow_damaged: bool = False
 
     @cached_property
@@ -83,6 +85,22 @@ class Restoration:
             )
         except NativeError as error:
             raise RestoreError(f"{self.name}: {error}") from error
+
+    @cached_property
+    def deblocked(self) -> Pixels:
+        """The image without artefacts, at its own size, upright, in the depth of the pixels: what a
+        model that deblocks and then enlarges has in between, at all its strength, which runs once
+        more; of others, `array`. Raises RestoreError, and UsageError if the model has none: "none",
+        and those that enlarge first."""
+        if self.session.enlargement == 1 and self.session.model_name != "none":
+            return self.array
+        try:
+            pixels = self.session.deblocked(self.source, 8 * self.pixels.itemsize)
+        except UsageError:
+            raise
+        except RestoreError as error:
+            raise RestoreError(f"{self.name}: {error}") from error
+        return upright(pixels, self.metadata.orientation)
 
     @cached_property
     def before(self) -> NDArray[np.uint8]:
@@ -166,7 +184,7 @@ def restore(
     output: "image" gives an image of Pillow's, with the file's ICC profile, EXIF, XMP and density in
         its `info`; "array" NumPy's, (H, W) if grey, else (H, W, 3) RGB, or (H, W, 4) CMYK, in
         which 0 is no ink; "result" a `Restoration`, which a notebook shows before and after, and
-        which has the coefficients and saves files.
+        which has the coefficients and the deblocked image, and saves files.
     depth: bits a sample, 8 or 16.
     model: a shipped model's name, a bundle's folder, "none" for a plain decoder, or "auto", which
         chooses what is best for the image.
@@ -194,6 +212,7 @@ def restore(
         read_metadata(content) if isinstance(content, bytes) else Metadata(),
         account,
         timings,
+        session,
         bool(options.get("allow_damaged")),
     )
     if output == "result":

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, overload
 
@@ -17,6 +18,7 @@ from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS, CoefficientReader
 from jpegrt.kernels.cuda import Cuda
 from jpegrt.kernels.pipeline import require_pixels
 from jpegrt.runtime.bundle import find_bundle
+from jpegrt.runtime.deblocking import create_deblocking_engine, deblocking_spec
 from jpegrt.runtime.engines import (
     check_options,
     choose_precision,
@@ -88,6 +90,8 @@ class Session:
     strength: how much of the restoration is taken, 0 to 1: the plain decode (by bicubic
         interpolation, if the model enlarges; it is then held whole) plus so much of what the model
         changes in it.
+    enlarge: False stops a model that deblocks and then enlarges in between: its images keep their
+        size. Models that do not enlarge do all they do.
     Raises UsageError if there is no such model, precision or engine, or a number is out of range.
     """
 
@@ -105,6 +109,7 @@ class Session:
         memory: Memory | int | str | None = None,
         project: float | None = None,
         strength: float = 1.0,
+        enlarge: bool = True,
     ) -> None:
         if not 0 <= strength <= 1:
             raise UsageError(f"strength must be from 0 to 1, not {strength}")
@@ -135,13 +140,14 @@ class Session:
             self.engine_name = resolve_engine(engine)
             check_options(self.engine_name, device, engines)
             self.precision = choose_precision(self.engine_name, bundle, precision)
-            spec = bundle.spec
+            spec = bundle.spec if enlarge else deblocking_spec(bundle)
             self.takes_pixels, self.enlargement = spec.takes_pixels, spec.enlargement
             if runs_on_gpu(self.engine_name):
                 gpu = open_gpu(device or 0)
                 cuda = None if spec.takes_pixels else gpu
             if not self._decodes:
-                network = create_engine(
+                create = create_engine if enlarge else create_deblocking_engine
+                network = create(
                     self.engine_name,
                     bundle,
                     self.precision,
@@ -180,6 +186,20 @@ class Session:
         self._last, self._account = self._pipeline, PLAINLY
         self._size = 0, 0  # of the image at hand
         self._turn = threading.Lock()
+        self._deblocking: Session | None = None  # made when it is needed
+        self._open_deblocking = partial(
+            Session,
+            model,
+            precision=precision,
+            engine=engine,
+            device=device,
+            engines=engines,
+            threads=threads,
+            allow_damaged=allow_damaged,
+            max_pixels=max_pixels,
+            memory=memory,
+            enlarge=False,
+        )
 
     def restore(self, source: Source) -> NDArray[np.uint8]:
         """The restored image: uint8 (H, W) if grey, else (H, W, 3) RGB; of CMYK and YCCK (H, W, 4)
@@ -217,6 +237,29 @@ class Session:
         with self.strips(source, depth) as strips:
             pixels = strips.joined()
             return pixels, self.timings
+
+    @overload
+    def deblocked(self, source: Source, depth: Literal[8] = 8) -> NDArray[np.uint8]: ...
+    @overload
+    def deblocked(self, source: Source, depth: Literal[16]) -> NDArray[np.uint16]: ...
+    @overload
+    def deblocked(self, source: Source, depth: int) -> Pixels: ...
+    def deblocked(self, source: Source, depth: int = 8) -> Pixels:
+        """The image without artefacts, at its own size: what a model that deblocks and then enlarges
+        has in between, at all its strength; of others, what they restore. As `restore`'s, in 8 or 16
+        bits.
+
+        The first time the part that deblocks is loaded, which may take as much memory again. Raises
+        RestoreError, and UsageError if the model deblocks at no time: "none", and those that enlarge
+        first.
+        """
+        if self.model_name == "none":
+            raise UsageError("model none decodes and deblocks nothing: choose another model")
+        if self.enlargement == 1:
+            return self.restore_timed(source, depth)[0]
+        with self._turn:
+            self._deblocking = self._deblocking or self._open_deblocking()
+        return self._deblocking.restore_timed(source, depth)[0]
 
     @property
     def takes_steps(self) -> bool:

@@ -99,6 +99,11 @@ def runs_on_gpu(name: str) -> bool:
     return _ENGINES[name].on_gpu
 
 
+def runs_own_graphs(name: str) -> bool:
+    """Whether an engine of a resolved name runs a bundle's graphs, not what was built of them."""
+    return not _ENGINES[name].is_built
+
+
 def check_options(name: str, device: int | None, folder: Path | None) -> None:
     """Refuses what an engine of a resolved name would ignore. Raises UsageError.
 

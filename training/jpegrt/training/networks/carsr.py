@@ -108,6 +108,11 @@ class CARSR(nn.Module):
         # A pixel a convolution: the enlarging one too is before its shuffle.
         return sum(isinstance(module, nn.Conv2d) for module in self.modules())
 
+    @property
+    def deblocking(self) -> nn.Module:
+        """The first stage."""
+        return self.car
+
     def forward(self, image: Tensor) -> Tensor:
         """The enlarged image."""
         return self.forward_stages(image)[1]

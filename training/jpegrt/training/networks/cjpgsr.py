@@ -154,6 +154,11 @@ class CJPGSR(nn.Module):
         enlarging = 1 + body + 2
         return enlarging + (1 + body + 1 if self.recover is not None else 0)
 
+    @property
+    def deblocking(self) -> nn.Module | None:
+        """The first stage, if there is one."""
+        return self.recover
+
     def forward(self, image: Tensor) -> Tensor:
         """The enlarged image."""
         return self.forward_stages(image)[1]
