@@ -8,8 +8,10 @@ from typing import Any
 
 import onnx
 import pytest
+import torch
 
 from jpegrt.export import bundle_writer, cell_model
+from jpegrt.export.bundle_weights import load_bundle_weights
 from jpegrt.export.bundle_writer import (
     BundleRequest,
     VerificationError,
@@ -89,6 +91,21 @@ def write(
         return write_bundle(request, folder, silent)
 
     return write
+
+
+def test_a_bundle_has_the_weights_it_was_exported_from(
+    photographs: list[Path], folder: Path
+) -> None:
+    """To the last bit, of those that float16 holds."""
+    network, again = (CellNet(2, channels=8, blocks=2, colour=False) for _ in range(2))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(parameter.uniform_(-0.15, 0.15).half())
+    request = BundleRequest(
+        "small", CellModel(network.eval(), []), ["fp32"], [], photographs[:1], {}
+    )
+    load_bundle_weights(again, write_bundle(request, folder, silent))
+    assert all(map(torch.equal, again.parameters(), network.parameters()))
 
 
 def test_fp32_alone(write: Write, folder: Path, network: CellNet) -> None:
