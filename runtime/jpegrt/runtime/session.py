@@ -1,6 +1,5 @@
 """Sessions: JPEGs or pixels in, restored pixels out."""
 
-import math
 import os
 import threading
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from jpegrt.kernels import NativeError, Pipeline, Status, Timings
 from jpegrt.kernels.coefficients import DEFAULT_MAX_PIXELS, CoefficientReader
 from jpegrt.kernels.cuda import Cuda
 from jpegrt.kernels.pipeline import require_pixels
+from jpegrt.runtime.admission import ALLOW_MORE_PIXELS, Admission
 from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.deblocking import create_deblocking_engine, deblocking_spec
 from jpegrt.runtime.engines import (
@@ -117,7 +117,7 @@ class Session:
             raise UsageError(f"threads must be from 0 to {MOST_THREADS}, not {threads}")
         threads = threads or min(usable_cpus(), MOST_THREADS)
         # What to do about an image that is refused: the command line's option, the argument here.
-        self._advice = {Status.TOO_LARGE: "; to allow it, pass a larger --max-pixels (max_pixels)"}
+        self._advice = {Status.TOO_LARGE: ALLOW_MORE_PIXELS}
         if not allow_damaged:
             self._advice[Status.DAMAGED] = (
                 "; to restore what is there, pass --allow-damaged (allow_damaged=True)"
@@ -168,7 +168,9 @@ class Session:
                 spec = cuda = None
                 project = project if model == "none" else None  # which is refused of none
             self._tile_px = 0 if cuda else tile_px_for(self._memory, spec)
-            self._bytes_per_px = bytes_per_px(spec)
+            self._admission = Admission(
+                max_pixels, self._memory, self.enlargement, self._tile_px, bytes_per_px(spec)
+            )
             self._pipeline = Pipeline(
                 spec,
                 network,
@@ -374,7 +376,8 @@ class Session:
         header = self._header.read_header(jpeg, max_pixels=self._max_pixels)
         samples = sum(component.width * component.height for component in header.components)
         held = len(jpeg) + (4 if blended else 2) * samples
-        self._admit((header.width, header.height), len(header.components), held, depth)
+        self._size = header.width, header.height
+        self._admission.admit(*self._size, len(header.components), held, depth)
 
     def _admitted_pixels(self, source: bytes | NDArray[np.uint8], depth: int) -> NDArray[np.uint8]:
         """Of an array, or of a file other than a JPEG. Raises RestoreError."""
@@ -387,33 +390,9 @@ class Session:
         if not self.takes_pixels:
             self._pipeline.load_pixels(source)  # which says why not
         height, width = source.shape[:2]
-        self._admit((width, height), 3, source.nbytes, depth)
+        self._size = width, height
+        self._admission.admit(*self._size, 3, source.nbytes, depth)
         return source
-
-    def _admit(self, size: tuple[int, int], channels: int, held: int, depth: int) -> None:
-        """held: bytes that the image takes as long as it is restored. Raises RestoreError."""
-        width, height = self._size = size
-        restored = self.enlargement * width, self.enlargement * height
-        if math.prod(restored) > self._max_pixels:
-            raise RestoreError(
-                f"{restored[0]}x{restored[1]} pixels are more than the limit of {self._max_pixels}"
-                + self._advice[Status.TOO_LARGE]
-            )
-        self._refuse_without_memory(width, height, channels, held, depth)
-
-    def _refuse_without_memory(
-        self, width: int, height: int, channels: int, held: int, depth: int
-    ) -> None:
-        if not self._tile_px or not self._memory.is_limit:
-            return
-        rows = min(height, self._tile_px)
-        strip = channels * depth // 8 * self.enlargement**2 * width * rows
-        needed = held + strip + self._bytes_per_px * min(width, self._tile_px) * rows
-        if needed > self._memory.bytes:
-            raise RestoreError(
-                f"{width} x {height} pixels take {(needed >> 20) + 1} MiB beside the program itself: "
-                "pass a larger --memory (memory)"
-            )
 
 
 def open_gpu(device: int) -> Cuda:
