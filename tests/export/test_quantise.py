@@ -173,6 +173,27 @@ def test_a_split_stem_sees_the_image_in_two_parts_that_fit_eight_bits(
     assert np.abs(magnified[within]).max() <= 16 * STEM_SCALE / 2 + 1e-6
 
 
+@pytest.mark.parametrize("seen", ["image", "enhanced"])
+def test_a_stem_may_read_an_image_alone(seen: str) -> None:
+    """As that of carsr's second stage does, which reads what the first one makes."""
+    random = np.random.default_rng(0)
+    weight = random.uniform(-0.5, 0.5, (4, 3, 3, 3)).astype(np.float32)
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 8, opset_import: ["" : 18]>
+        graph (float[1, 3, 8, 8] image) => (float[1, 4, 6, 6] answer) {{
+            enhanced = Add(image, image)
+            answer = Conv({seen}, stem_weight)
+        }}""")
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weight, "stem_weight"))
+    image = {"image": random.uniform(-0.3, 0.3, (1, 3, 8, 8)).astype(np.float32)}
+    (before,) = run_onnx(model, image)
+    (stem,) = split_stem_inputs(model)
+    onnx.checker.check_model(model)
+    assert next(node for node in model.graph.node if stem in node.output).op_type == "Concat"
+    (after,) = run_onnx(model, image)
+    np.testing.assert_allclose(after, before, atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("graph", QUANTISED)
 def test_residuals_are_not_rounded(int8: dict[str, onnx.ModelProto], graph: str) -> None:
     heads = [
