@@ -58,17 +58,18 @@ def split_stem_inputs(model: onnx.ModelProto) -> dict[str, float]:
 
 def _concatenation(model: onnx.ModelProto, convolution: onnx.NodeProto) -> onnx.NodeProto:
     """What the convolution reads; where it reads an image alone, one of it is inserted, in place."""
-    nodes = model.graph.node
+    nodes: list[onnx.NodeProto] = list(model.graph.node)
+    image = convolution.input[0]
     for node in nodes:
-        if convolution.input[0] in node.output and node.op_type == "Concat":
+        if node.op_type == "Concat" and image in node.output:
             return node
+    position = nodes.index(convolution)
     name = f"{convolution.input[1]}_input"
-    position = list(nodes).index(convolution)
-    nodes.insert(
-        position, helper.make_node("Concat", [convolution.input[0]], [name], name=name, axis=1)
-    )
+    node = helper.make_node("Concat", [image], [name], name=name, axis=1)
+    model.graph.node.insert(position, node)
     convolution.input[0] = name
-    return nodes[position]
+    inserted: onnx.NodeProto = model.graph.node[position]
+    return inserted
 
 
 def _channels(model: onnx.ModelProto, tensor: str) -> int:
