@@ -11,7 +11,7 @@ from tests.export.small import GRAPHS, run_onnx, run_torch, spec_of
 
 from jpegrt.export.calibration import examples_of_each_quality
 from jpegrt.export.model import Example
-from jpegrt.export.quantise import quantise
+from jpegrt.export.quantise import quantisable_nodes, quantise
 from jpegrt.export.stem_split import STEM_SCALE, split_stem_inputs
 from jpegrt.training.networks.cellnet import CellNet
 
@@ -171,6 +171,47 @@ def test_a_split_stem_sees_the_image_in_two_parts_that_fit_eight_bits(
     within = np.abs(luma) < 127 * STEM_SCALE
     assert 0.5 < within.mean() < 0.9  # the rest is clipped, and its remainder large
     assert np.abs(magnified[within]).max() <= 16 * STEM_SCALE / 2 + 1e-6
+
+
+@pytest.mark.parametrize("seen", ["image", "enhanced"])
+def test_a_stem_may_read_an_image_alone(seen: str) -> None:
+    """As that of carsr's second stage does, which reads what the first one makes."""
+    random = np.random.default_rng(0)
+    weight = random.uniform(-0.5, 0.5, (4, 3, 3, 3)).astype(np.float32)
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 8, opset_import: ["" : 18]>
+        graph (float[1, 3, 8, 8] image) => (float[1, 4, 6, 6] answer) {{
+            enhanced = Add(image, image)
+            answer = Conv({seen}, stem_weight)
+        }}""")
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weight, "stem_weight"))
+    image = {"image": random.uniform(-0.3, 0.3, (1, 3, 8, 8)).astype(np.float32)}
+    (before,) = run_onnx(model, image)
+    (stem,) = split_stem_inputs(model)
+    onnx.checker.check_model(model)
+    assert next(node for node in model.graph.node if stem in node.output).op_type == "Concat"
+    (after,) = run_onnx(model, image)
+    np.testing.assert_allclose(after, before, atol=1e-6, rtol=0)
+
+
+def test_what_joins_several_rounded_tensors_stays_in_float() -> None:
+    """As cjpgsr's pool does; its joins have one such part, the other being divided."""
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 18]>
+        graph (float[1, 3, 8, 8] image) => (float[1, 3, 8, 8] answer) {
+            first = Conv(image, first_weight)
+            left = Conv(first, left_weight)
+            right = Conv(first, right_weight)
+            both = Concat <axis = 1> (left, right)
+            pool = Conv(both, pool_weight)
+            half = Div(right, two)
+            one = Concat <axis = 1> (left, half)
+            join = Conv(one, join_weight)
+            answer = Add(pool, join)
+        }""")
+    for node in model.graph.node:
+        node.name = node.output[0]
+    assert quantisable_nodes(model, []) == ["left", "right", "join"]
 
 
 @pytest.mark.parametrize("graph", QUANTISED)

@@ -4,8 +4,9 @@ Activations are asymmetric uint8, weights symmetric int8 per output channel: wha
 kernels of CPUs run fastest, in ONNX Runtime and OpenVINO alike. Convolutions, their ReLUs and the
 additions between them are quantised. Float stays what makes the result exact: the input that the
 residual is added to, the residual's size, the fixed filter that upsamples chroma, hrcnn's decoding,
-first layers that are not split (`stem_split.py`), and a trunk that batch normalisations read: each
-unit would round it again (jscnn lost 0.2 to 1.7 dB).
+first layers that are not split (`stem_split.py`), a trunk that batch normalisations read: each unit
+would round it again (jscnn lost 0.2 to 1.7 dB), and convolutions of several layers' outputs,
+concatenated: OpenVINO's answers to them are off (cjpgsr's moved by 0.7 levels).
 """
 
 import tempfile
@@ -96,20 +97,22 @@ def quantisable_nodes(
     and each other feed.
 
     First layers see images, of which eight bits are not enough, and have few products: they stay
-    in float, but for those on `stem_inputs`, images that are split.
+    in float, but for those on `stem_inputs`, images that are split. So do those of several layers'
+    outputs, concatenated.
     """
     producer = {output: node for node in model.graph.node for output in node.output}
     normalised = {
         node.input[0] for node in model.graph.node if node.op_type == "BatchNormalization"
     }
     features = set(stem_inputs)  # what some layer has seen
+    joined = _joined_layers(model)
     chosen: list[str] = []
     for node in model.graph.node:  # in topological order
         trained = node.op_type == "Conv" and not any(
             part in node.input[1] for part in EXACT_WEIGHTS
         )
         if trained:
-            integer = node.input[0] in features and node.name not in in_float
+            integer = node.input[0] in features - joined and node.name not in in_float
         elif node.op_type in _QUANTISED and node.op_type != "Conv":
             integer = all(name in producer and producer[name].name in chosen for name in node.input)
             integer = integer and node.output[0] not in normalised
@@ -120,6 +123,18 @@ def quantisable_nodes(
         if trained or not features.isdisjoint(node.input):
             features.update(node.output)
     return chosen
+
+
+def _joined_layers(model: onnx.ModelProto) -> set[str]:
+    """Concatenations of more than one output of nodes that may be quantised."""
+    layers = {
+        output for node in model.graph.node if node.op_type in _QUANTISED for output in node.output
+    }
+    return {
+        node.output[0]
+        for node in model.graph.node
+        if node.op_type == "Concat" and len(layers.intersection(node.input)) > 1
+    }
 
 
 def _activations(model: onnx.ModelProto, nodes: Iterable[str]) -> list[str]:

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-# One integer step of a stem's input, in units of full range. Cells reach +-0.64 before they clip;
-# the samples that hrcnn's details are made of, from 0 to 1, reach 1.15.
+# One integer step of a stem's input, in units of full range. Cells and pixels reach +-0.64 before
+# they clip; the samples that hrcnn's details are made of, from 0 to 1, reach 1.15.
 STEM_SCALE = 1 / 200
 DETAIL_SCALE = 1 / 110
 STEM_ZERO_POINT = 128
@@ -24,8 +24,8 @@ def split_stem_inputs(model: onnx.ModelProto) -> dict[str, float]:
     """Rewrites every stem, in place; returns the tensors to be quantised around STEM_ZERO_POINT, and
     their scales.
 
-    A stem is a convolution of a weight named `...stem...` on a concatenation of the image and
-    constant planes, or one named `...detail...wide...` on the image.
+    A stem is a convolution of a weight named `...stem...` or `...detail...wide...`, on the image or
+    on a concatenation of the image and constant planes.
     """
     weights = {initializer.name: initializer for initializer in model.graph.initializer}
     split: dict[str, float] = {}
@@ -35,10 +35,9 @@ def split_stem_inputs(model: onnx.ModelProto) -> dict[str, float]:
             scale = STEM_SCALE
         elif "detail" in name and "wide" in name:
             scale = DETAIL_SCALE
-            _insert_concatenation(model, convolution)
         else:
             continue
-        (concatenation,) = (n for n in model.graph.node if convolution.input[0] in n.output)
+        concatenation = _concatenation(model, convolution)
         image, *planes = concatenation.input
         weight = numpy_helper.to_array(weights[name])
         constant_planes = sum(_channels(model, plane) for plane in planes)
@@ -57,12 +56,20 @@ def split_stem_inputs(model: onnx.ModelProto) -> dict[str, float]:
     return split
 
 
-def _insert_concatenation(model: onnx.ModelProto, convolution: onnx.NodeProto) -> None:
-    """Of one tensor, the convolution's input; in place."""
+def _concatenation(model: onnx.ModelProto, convolution: onnx.NodeProto) -> onnx.NodeProto:
+    """What the convolution reads; where it reads an image alone, one of it is inserted, in place."""
+    nodes: list[onnx.NodeProto] = list(model.graph.node)
+    image = convolution.input[0]
+    for node in nodes:
+        if node.op_type == "Concat" and image in node.output:
+            return node
+    position = nodes.index(convolution)
     name = f"{convolution.input[1]}_input"
-    node = helper.make_node("Concat", [convolution.input[0]], [name], name=name, axis=1)
-    model.graph.node.insert(list(model.graph.node).index(convolution), node)
+    node = helper.make_node("Concat", [image], [name], name=name, axis=1)
+    model.graph.node.insert(position, node)
     convolution.input[0] = name
+    inserted: onnx.NodeProto = model.graph.node[position]
+    return inserted
 
 
 def _channels(model: onnx.ModelProto, tensor: str) -> int:
