@@ -114,6 +114,20 @@ def test_what_has_few_layers_is_not_measured_layer_by_layer() -> None:
     assert judge.asked == 1
 
 
+def test_a_shift_needs_a_margin_too() -> None:
+    layers = nn.Sequential(*(nn.Conv2d(4, 4, 3, padding=1) for _ in range(5)))
+    model = export(layers, 4)
+
+    def said_of(shift: float) -> list[str]:
+        said: list[str] = []
+        result = Verification({"whole": {40: 0.0}}, 0, shift, True)
+        quantise_within_bounds(model, images(4), lambda engine: result, said.append)
+        return said
+
+    assert said_of(0.07) == []
+    assert said_of(-0.09) == ["int8 loses too much: measuring each of 4 layers"]
+
+
 @pytest.fixture(scope="module")
 def jscnn() -> onnx.ModelProto:
     network = JSCNN(channels=8, units=2)

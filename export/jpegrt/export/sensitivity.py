@@ -8,10 +8,10 @@ import onnxruntime as ort
 
 from jpegrt.export.quantise import Quantisation
 from jpegrt.export.ranges import Inputs
-from jpegrt.export.verify import LARGEST_PSNR_LOSS_DB, Verification
+from jpegrt.export.verify import LARGEST_PLANE_SHIFT, LARGEST_PSNR_LOSS_DB, Verification
 from jpegrt.kernels import Engine, Tensors
 
-# Of the bound: engines round differently.
+# Of the bounds: engines round differently, and images differ.
 _MARGIN = 0.8
 # More of them in float, and the graph is hardly an int8 one.
 _LARGEST_SHARE = 1 / 4
@@ -55,7 +55,11 @@ def quantise_within_bounds(
 
 
 def _is_within(result: Verification) -> bool:
-    return result.acceptable("int8") and result.loss_db <= _MARGIN * LARGEST_PSNR_LOSS_DB
+    return (
+        result.acceptable("int8")
+        and result.loss_db <= _MARGIN * LARGEST_PSNR_LOSS_DB
+        and abs(result.mean_shift) <= _MARGIN * LARGEST_PLANE_SHIFT
+    )
 
 
 class _Alone:
