@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.export.small import GRAPHS
 
-from jpegrt.export.bundle_weights import load_bundle_weights
+from jpegrt.export.bundle_weights import load_bundle_weights, load_folded_weights
 from jpegrt.export.graphs import example_inputs, graph_specs, inputs_of, module_of, outputs_of
 from jpegrt.runtime.bundle import find_bundle
 from jpegrt.runtime.engines import create_engine
@@ -33,6 +33,30 @@ def test_folded_weights_are_missed(name: str) -> None:
     network = build_network(load_recipe(bundle.manifest["training"]["recipes"][-1]).network)
     with pytest.raises(UsageError, match=f"{name}'s graphs do not have .* of this network"):
         load_bundle_weights(network, bundle)
+
+
+def test_more_than_batch_norms_is_missed() -> None:
+    network = build_network(load_recipe("hrcnn-best").network)
+    with pytest.raises(UsageError, match="hrcnn's graphs do not have"):
+        load_folded_weights(network, find_bundle("hrcnn"))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["jscnn", "carsr-x2"])
+def test_a_network_with_folded_weights_answers_as_the_bundle(name: str) -> None:
+    bundle = find_bundle(name)
+    recipe = load_recipe(bundle.manifest["training"]["recipes"][-1])
+    network = build_network(recipe.network)
+    load_folded_weights(network, bundle)
+    (graph,) = bundle.spec.graphs
+    torch.manual_seed(0)
+    image = torch.rand(1, graph.components, 19, 24) - 0.5
+    expected = network.eval()(image).numpy()
+    found = {"image_restored": np.zeros_like(expected)}
+    create_engine("onnxruntime", bundle, "fp32", threads=1).run(
+        graph.name, {"image": image.numpy()}, found
+    )
+    np.testing.assert_allclose(found["image_restored"], expected, atol=1e-4, rtol=0)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jpegrt.export.bundle_weights import load_bundle_weights
+from jpegrt.export.bundle_weights import load_folded_weights
 from jpegrt.export.models import model_of
 from jpegrt.runtime.bench.workload import GREY, Case
 from jpegrt.runtime.bundle import Bundle
@@ -65,7 +65,7 @@ def prepare_with(
     if weights.exists():
         load_weights(network, weights)
     else:
-        load_bundle_weights(network, bundle)
+        load_folded_weights(network, bundle)
     scale = bundle.spec.enlargement
     model = model_of(recipe, network, scale if scale > 1 else None)
     module = compiled(model.module(spec).eval().to(device))
