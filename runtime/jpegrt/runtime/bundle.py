@@ -8,7 +8,6 @@ Of a network that deblocks and then enlarges, `deblocking` names one more graph,
 
 import hashlib
 import json
-import math
 import os
 import re
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jpegrt.kernels import GraphSpec, ModelSpec
 from jpegrt.runtime.errors import UsageError
 from jpegrt.runtime.external_tensors import GraphError, with_tensors_inside
@@ -24,6 +25,8 @@ from jpegrt.runtime.external_tensors import GraphError, with_tensors_inside
 FORMATS = (1, 2)  # graphs of the second may share weights
 MANIFEST = "manifest.json"
 _GRAPH_KEYS = {"name", "components", "chroma_h", "chroma_v"}
+# Of input_scale, which the native core has in float32.
+_LEAST_SCALE, _LARGEST_SCALE = (float(each) for each in (np.finfo("f4").tiny, np.finfo("f4").max))
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,8 @@ def _check(manifest: dict[str, Any]) -> None:
     _require(isinstance(manifest["model"], str), "model is no name")
     cell_px, scale = manifest["cell_px"], manifest["input_scale"]
     _require(_is_integer(cell_px) and cell_px in (1, 2, 4, 8), "cell_px is not 1, 2, 4 or 8")
-    _require(type(scale) in (int, float) and 0 < scale < math.inf, "input_scale is not above 0")
+    fits = type(scale) in (int, float) and _LEAST_SCALE < scale < _LARGEST_SCALE
+    _require(fits, "input_scale is not above 0")
 
     _check_domain(manifest)
     _check_unfolding(manifest)
