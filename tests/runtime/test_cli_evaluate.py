@@ -38,6 +38,7 @@ def test_report(jpegrt: CommandLine, images: Path, tmp_path: Path, colour: bool)
     assert [int(row.split("|")[0]) for row in rows] == [10, 75]
     document = json.loads(report.read_text())
     assert (document["model"], document["precision"]) == ("cellnet", "int8")
+    assert document["images"] == "images"  # no path of a machine
     assert [(row["quality"], row["image"]) for row in document["rows"]] == [
         (quality, name) for quality in (10, 75) for name in ("a.png", "b.png")
     ]

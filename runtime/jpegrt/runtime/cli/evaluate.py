@@ -132,7 +132,7 @@ def run(arguments: argparse.Namespace) -> int:
             session.precision,
             session.engine_name,
             arguments.strength if session.model_name == AUTO else session.strength,
-            str(arguments.images),
+            arguments.images.resolve().name,  # not its path, which is of this machine alone
             protocol,
             results,
         )

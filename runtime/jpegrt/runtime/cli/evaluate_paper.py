@@ -27,7 +27,8 @@ def run_paper(arguments: argparse.Namespace) -> int:
     models, missing = _models(paper, scales, arguments)
     progress = Progress(plan.count(), asked_for=arguments.progress)
 
-    subject = Subject(paper, str(arguments.images), arguments.limit, models, missing)
+    folder = arguments.images.resolve().name
+    subject = Subject(paper, folder, arguments.limit, models, missing)
     parts = [heading(subject)]
     show(parts[0])
     tables = []
